@@ -1,0 +1,121 @@
+// The calling convention between the enclave kernel and whatever carries it (freestanding; both sides include it).
+//
+// EENTER carries an EnterCommand in RDI and up to four arguments in RSI, RDX, R8, R9 (the registers that the vDSO's
+// __vdso_sgx_enter_enclave passes through). EEXIT carries a Request in RDI and up to four arguments in the same
+// registers. The answer to a request is the next EENTER of the same TCS with kReturn: RSI the result (negative errno or
+// a count), RDX, R8, R9 further results. Bulk data stands in the thread's exchange area in the arena (ExchangeArea).
+//
+// Everything that comes in is hostile: the kernel takes registers as they are once, copies bulk data in once, and
+// checks lengths, offsets and handles before it uses them. Each request below lists what the host may return.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace coffer::boundary {
+
+enum class EnterCommand : std::uint64_t {
+  kStart = 1,   // first entry: RSI = StartInfo* in the arena, RDX = its size
+  kThread = 2,  // first entry of a TCS that kSpawn named: RSI = its ExchangeArea*
+  kReturn = 3,  // the answer to the request that this TCS left with
+  kException = 4,  // CSSA > 0: an exception is in SSA[CSSA-1]; answered with kResume or kUnhandled
+};
+
+// Served by whoever performs EENTER (the cell, or the host's thread on `inline` and `sgx`), without waking the host.
+// Requests from kFirstRemote on are the host program's.
+enum class Request : std::uint64_t {
+  // --- local
+  kResume = 1,  // the exception was handled: ERESUME this TCS. No answer.
+  kPark = 2,    // RSI = timeout in ns, ~0 for none. Sleeps until kUnpark of this TCS or the timeout or spuriously.
+                // An unpark that came first makes the next park return at once. Result: 0.
+  kUnpark = 3,  // RSI = TCS index to wake. Result: 0.
+  kClock = 4,   // RSI = clock id (CLOCK_REALTIME, _MONOTONIC, ...). Result: 0 or -errno; RDX = s, R8 = ns.
+  kYield = 5,   // Result: 0.
+
+  // --- remote: life of the enclave
+  kFirstRemote = 16,
+  kNextCall = 16,   // RSI = status of the previous call, RDX = its result length. Answer: RSI = function index,
+                    // RDX = argument address in the arena, R8 = argument bytes, R9 = room for the result.
+  kSpawn = 17,      // RSI = TCS index to enter with kThread from a new host thread. Result: 0 or -errno.
+  kThreadExit = 18, // this TCS's thread has ended; the TCS is free. No answer.
+  kExit = 19,       // RSI = exit status of the whole enclave. No answer.
+  kAbort = 20,      // RSI = signal number that the process dies of, RDX = enclave-relative RIP, R8 = fault address.
+                    // No answer: the enclave is dead.
+  kLog = 21,        // RSI = length of text in the exchange area. Debug images and fatal errors only. Result: 0.
+  kUnhandled = 22,  // answer to kException: nothing handles it. RSI = signal number, RDX = RIP offset. No answer.
+
+  // --- remote: files. Handles are small non-negative numbers that the host gives; paths are relative to the mount,
+  //     '/'-separated, without "..", in the exchange area from offset 0, not terminated.
+  kFileOpen = 32,      // RSI = mount id, RDX = path length, R8 = open flags (kernel ABI), R9 = mode.
+                       // Result: handle or -errno.
+  kFileClose = 33,     // RSI = handle. Result: 0 or -errno.
+  kFileRead = 34,      // RSI = handle, RDX = offset (~0: the current position, for stdio), R8 = length <= area.
+                       // Result: bytes read <= length, in the area, or -errno.
+  kFileWrite = 35,     // RSI = handle, RDX = offset or ~0, R8 = length; data in the area. Result: bytes or -errno.
+  kFileTruncate = 36,  // RSI = handle, RDX = size. Result: 0 or -errno.
+  kFileSync = 37,      // RSI = handle, RDX = 1: data only. Result: 0 or -errno.
+  kFileStat = 38,      // RSI = handle. Result: 0 or -errno; HostStat in the area.
+  kPathStat = 39,      // RSI = mount id, RDX = path length, R8 = 1: do not follow a last symlink. As kFileStat.
+  kPathRemove = 40,    // RSI = mount id, RDX = path length, R8 = 1: a directory. Result: 0 or -errno.
+  kPathRename = 41,    // RSI = mount id, RDX = old length, R8 = new length (new path follows old), R9 = flags.
+  kPathMakeDir = 42,   // RSI = mount id, RDX = path length, R8 = mode. Result: 0 or -errno.
+  kDirectoryRead = 43, // RSI = handle of a directory, RDX = how many entries to skip. Result: bytes of HostDirent
+                       // records in the area, 0 at the end, or -errno.
+  kPathReadLink = 44,  // RSI = mount id, RDX = path length. Result: length of the target in the area, or -errno.
+  kDirectorySync = 45, // RSI = mount id, RDX = path length. Result: 0 or -errno.
+  kTerminalSize = 46,  // RSI = stdio handle. Result: 0 (a terminal; RDX = rows << 32 | columns) or -ENOTTY.
+};
+
+inline constexpr std::uint64_t kNoTimeout = ~std::uint64_t{0};
+inline constexpr std::uint64_t kCurrentPosition = ~std::uint64_t{0};
+
+// Host handles 0, 1 and 2 are the host's standard input, output and error.
+inline constexpr std::int32_t kHostStdin = 0, kHostStdout = 1, kHostStderr = 2;
+
+struct HostStat {
+  std::uint64_t device, inode, size, blocks;
+  std::uint32_t mode, links, uid, gid;  // mode as in struct stat
+  std::int64_t mtime_s, ctime_s, atime_s;
+  std::uint32_t mtime_ns, ctime_ns, atime_ns, block_size;
+};
+static_assert(sizeof(HostStat) == 88);
+
+struct HostDirent {  // followed by name_length bytes of name, then padding to 8
+  std::uint64_t inode;
+  std::uint16_t name_length;
+  std::uint8_t type;  // DT_*
+  std::uint8_t reserved[5];
+};
+static_assert(sizeof(HostDirent) == 16);
+
+inline constexpr std::size_t kExchangeSize = 128 * 1024;
+inline constexpr std::size_t kMaxPath = 4096;
+
+// One per TCS, in the arena.
+struct alignas(4096) ExchangeArea {
+  std::byte data[kExchangeSize];
+};
+
+// What the host says at kStart. Copied in once and checked; offsets are from the start of the StartInfo.
+struct StartInfo {
+  std::uint64_t arena_base, arena_size;  // the whole shared memory, bytes
+  std::uint64_t exchange_base;           // address of ExchangeArea[thread_count]
+  std::uint32_t thread_count;            // exchange areas that exist; at least the image's threads
+  std::uint32_t argument_count, environment_count, mount_count;
+  std::uint64_t strings_offset, strings_size;  // argc + envc NUL-terminated strings in this order
+  std::uint64_t mounts_offset;                 // MountInfo[mount_count]
+  std::uint64_t cpu_count;
+  std::uint32_t stdin_is_terminal, stdout_is_terminal, stderr_is_terminal, reserved;
+};
+
+struct MountInfo {
+  std::uint32_t id;    // what the file requests carry
+  std::uint32_t kind;  // MountKind
+  std::uint32_t read_only;
+  std::uint32_t has_key;  // encrypted: `key` is to be used instead of the sealing key
+  std::uint8_t key[32];   // the host's copy is wiped after the start
+  char path[256];         // where in the enclave, absolute, NUL-terminated
+};
+enum class MountKind : std::uint32_t { kPlain = 1, kEncrypted = 2 };
+
+}  // namespace coffer::boundary

@@ -1,0 +1,24 @@
+// The verbs of the `coffer` command, one file each. A verb adds its subcommand to the application and, when chosen, sets
+// `status`: 0 yes, 1 the answer is no, 2 usage or input error. Errors go to stderr as one line through report().
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "base/result.h"
+
+namespace coffer::cli {
+
+using Verb = void (*)(CLI::App& app, int& status);
+
+void add_inspect(CLI::App& app, int& status);
+void add_key(CLI::App& app, int& status);
+void add_new(CLI::App& app, int& status);
+void add_sign(CLI::App& app, int& status);
+void add_run(CLI::App& app, int& status);
+void add_doctor(CLI::App& app, int& status);
+void add_report(CLI::App& app, int& status);
+
+// Prints "coffer: <message>" on stderr and returns the exit status for the error's kind.
+int report(const Error& error);
+
+}  // namespace coffer::cli

@@ -1,0 +1,37 @@
+// What the enclave kernel's parts need of its core: leaving the enclave, panics, the current thread.
+// Freestanding. Hosted unit tests link enclave/kernel/testing/ instead of the core.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "boundary/calls.h"
+
+namespace coffer::kernel {
+
+// The answer to a request, straight from registers: untrusted.
+struct Answer {
+  std::int64_t result;       // RSI
+  std::uint64_t extra[3];    // RDX, R8, R9
+};
+
+// Leaves the enclave with `request` and returns with the host's answer. Vector registers are saved, cleared and
+// restored around it. May block; must not be called with a kernel spin lock held.
+Answer call_host(boundary::Request request, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
+                 std::uint64_t d = 0);
+
+// The current thread's exchange area (kExchangeSize bytes of untrusted memory that the host can change at any time):
+// write arguments before call_host, copy results out once after it.
+std::span<std::byte> exchange_area();
+
+// Ends the enclave: something that cannot be gone on with (corrupt state, a host that broke the protocol where no
+// errno can say so, out of kernel memory). Prints `why` on the host's log first.
+[[noreturn]] void panic(std::string_view why);
+
+// Logs one line through the host; in production images only panics do. Never put secrets in.
+void debug_log(std::string_view text);
+bool is_debug_enclave();
+
+}  // namespace coffer::kernel

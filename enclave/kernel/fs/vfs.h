@@ -1,0 +1,136 @@
+// Files as the enclave kernel sees them. Freestanding; no exceptions; errors are positive errno values.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace coffer::kernel::fs {
+
+template <class T>
+using Expected = std::expected<T, int>;  // the error is a positive errno
+[[nodiscard]] inline std::unexpected<int> error(int errno_value) { return std::unexpected(errno_value); }
+
+// Intrusive reference counting: open files are shared between descriptors and threads.
+class Shared {
+ public:
+  Shared() = default;
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  void release() {
+    if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ protected:
+  virtual ~Shared() = default;
+
+ private:
+  std::atomic<std::uint32_t> count_{0};
+};
+
+template <class T>
+class Ref {
+ public:
+  Ref() = default;
+  explicit Ref(T* object) : object_(object) {
+    if (object_ != nullptr) object_->retain();
+  }
+  Ref(const Ref& other) : Ref(other.object_) {}
+  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  template <class U>
+    requires std::is_convertible_v<U*, T*>
+  Ref(Ref<U> other) : Ref(static_cast<T*>(other.get())) {}
+  Ref& operator=(Ref other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Ref() {
+    if (object_ != nullptr) object_->release();
+  }
+  [[nodiscard]] T* get() const { return object_; }
+  T* operator->() const { return object_; }
+  T& operator*() const { return *object_; }
+  explicit operator bool() const { return object_ != nullptr; }
+
+ private:
+  T* object_ = nullptr;
+};
+
+struct FileStatus {
+  std::uint64_t device = 0, inode = 0, size = 0;
+  std::uint32_t mode = 0;  // S_IF* and permission bits
+  std::uint32_t links = 1;
+  std::int64_t mtime_s = 0, ctime_s = 0, atime_s = 0;
+  std::uint32_t mtime_ns = 0, ctime_ns = 0, atime_ns = 0;
+};
+
+struct DirectoryEntry {
+  std::string name;
+  std::uint64_t inode = 0;
+  std::uint8_t type = 0;  // DT_*
+};
+
+// What open() made; position and flags of the descriptor live above this. All methods are thread-safe.
+class File : public Shared {
+ public:
+  // Bytes read, 0 at the end. Non-seekable files (pipes, terminals) ignore `offset`.
+  virtual Expected<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into) = 0;
+  virtual Expected<std::size_t> write_at(std::uint64_t offset, std::span<const std::byte> from) = 0;
+  virtual Expected<void> truncate(std::uint64_t size) = 0;
+  virtual Expected<void> sync(bool data_only) = 0;
+  virtual Expected<FileStatus> status() = 0;
+  virtual bool seekable() const { return true; }
+  virtual bool is_terminal() const { return false; }
+  // Directories: all entries but "." and ".."; ENOTDIR for anything else.
+  virtual Expected<std::vector<DirectoryEntry>> entries();
+  // Appends with the file's own lock held, so that two O_APPEND writers never overlap. Returns the new end.
+  virtual Expected<std::uint64_t> append(std::span<const std::byte> from);
+};
+
+// One mounted tree. Paths are relative to the mount point, normalised ('/'-separated, no "", "." or ".."), "" the root.
+// open_flags and mode are the Linux ABI's. All methods are thread-safe.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  virtual Expected<Ref<File>> open(std::string_view path, int open_flags, std::uint32_t mode) = 0;
+  virtual Expected<FileStatus> status(std::string_view path) = 0;
+  virtual Expected<void> make_directory(std::string_view path, std::uint32_t mode) = 0;
+  virtual Expected<void> remove(std::string_view path, bool directory) = 0;
+  virtual Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) = 0;
+  virtual Expected<std::string> read_link(std::string_view path) = 0;
+  // Everything that was written reaches the host's disk; called at exit too.
+  virtual Expected<void> sync() = 0;
+};
+
+// Host storage under one mount, untrusted: what the encrypted and plain file systems stand on. Implemented over
+// requests of boundary/calls.h (host_directory_calls.cc) and, for tests, in memory with faults. Implementations check
+// that counts do not exceed what was asked; contents and sizes are whatever the host says.
+class HostDirectory {
+ public:
+  using Handle = std::int32_t;
+  virtual ~HostDirectory() = default;
+  virtual Expected<Handle> open(std::string_view path, int open_flags, std::uint32_t mode) = 0;
+  virtual void close(Handle handle) = 0;
+  // May return fewer bytes than asked; 0 at the end.
+  virtual Expected<std::size_t> read_at(Handle handle, std::uint64_t offset, std::span<std::byte> into) = 0;
+  virtual Expected<std::size_t> write_at(Handle handle, std::uint64_t offset, std::span<const std::byte> from) = 0;
+  virtual Expected<void> truncate(Handle handle, std::uint64_t size) = 0;
+  virtual Expected<void> sync(Handle handle, bool data_only) = 0;
+  virtual Expected<FileStatus> status(Handle handle) = 0;
+  virtual Expected<FileStatus> status(std::string_view path) = 0;
+  virtual Expected<void> make_directory(std::string_view path, std::uint32_t mode) = 0;
+  virtual Expected<void> remove(std::string_view path, bool directory) = 0;
+  virtual Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) = 0;
+  virtual Expected<std::string> read_link(std::string_view path) = 0;
+  virtual Expected<std::vector<DirectoryEntry>> entries(std::string_view path) = 0;
+  virtual Expected<void> sync_directory(std::string_view path) = 0;
+};
+
+}  // namespace coffer::kernel::fs

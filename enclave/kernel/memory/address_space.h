@@ -1,0 +1,70 @@
+// The enclave's own address space: brk, mmap, mprotect, munmap, mremap, madvise over the heap range of the image, with
+// pages committed on demand. Freestanding; hosted unit tests use a fake PageSource over ordinary memory.
+//
+// Pages come with EAUG/EACCEPT through PageSource and stay with the enclave once committed: what munmap frees is zeroed
+// at once and reused. Fresh pages are zero. Permissions are the kernel's bookkeeping above EPCM's RW: a page that is
+// not committed faults, and the fault handler asks handle_fault(); executable mappings are refused (W^X, measured code
+// only). Thread-safe; never calls the host.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+
+namespace coffer::kernel {
+
+class PageSource {
+ public:
+  virtual ~PageSource() = default;
+  // EACCEPTs zeroed RW pages at [address, address + size), page-aligned, not committed yet. False: the EPC is exhausted.
+  virtual bool commit(std::uintptr_t address, std::size_t size) = 0;
+};
+
+class AddressSpace {
+ public:
+  // [base, base + size) is page-aligned and belongs to this object alone. `max_mappings` bounds the bookkeeping.
+  AddressSpace(std::uintptr_t base, std::size_t size, PageSource& source);
+  ~AddressSpace();
+
+  template <class T>
+  using Expected = std::expected<T, int>;  // positive errno
+
+  // Linux semantics. `protection` and `flags` are the ABI's PROT_* and MAP_*; anonymous memory only (file mappings are
+  // made above: map anonymous, then fill). MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_NORESERVE, MAP_GROWSDOWN
+  // (plain), MAP_STACK, hints. Fixed addresses outside the range: ENOMEM (EEXIST for NOREPLACE over a mapping).
+  [[nodiscard]] Expected<std::uintptr_t> map(std::uintptr_t hint, std::size_t size, int protection, int flags);
+  [[nodiscard]] Expected<void> unmap(std::uintptr_t address, std::size_t size);
+  [[nodiscard]] Expected<void> protect(std::uintptr_t address, std::size_t size, int protection);
+  [[nodiscard]] Expected<std::uintptr_t> remap(std::uintptr_t address, std::size_t old_size, std::size_t new_size,
+                                               int flags, std::uintptr_t new_address);
+  [[nodiscard]] Expected<void> advise(std::uintptr_t address, std::size_t size, int advice);
+  // Returns the new break, or the old one where it cannot be (as the system call does). 0 asks.
+  [[nodiscard]] std::uintptr_t set_break(std::uintptr_t address);
+
+  enum class FaultResult { kCommitted, kProtection, kUnmapped, kOutOfMemory };
+  // A #PF at `address`. Commits a run of pages around it (growing with sequential faults, never over the mapping's
+  // edge) where the mapping allows the access. A page that another thread committed meanwhile is kCommitted.
+  [[nodiscard]] FaultResult handle_fault(std::uintptr_t address, bool write);
+
+  // True where [address, address + size) lies in mappings that allow the access; pages are committed by the call, so
+  // that the kernel itself can touch them without a fault.
+  [[nodiscard]] bool prepare_access(std::uintptr_t address, std::size_t size, bool write);
+  // The range belongs to this object (mapped or not).
+  [[nodiscard]] bool owns(std::uintptr_t address, std::size_t size) const;
+
+  struct Usage {
+    std::size_t mapped, committed, committed_free;  // bytes
+  };
+  [[nodiscard]] Usage usage() const;
+
+  // Calls visit(begin, end, protection, is_stack) for every mapping in ascending order (for /proc/self/maps).
+  using Visitor = void (*)(void* context, std::uintptr_t begin, std::uintptr_t end, int protection, int flags);
+  void visit_mappings(Visitor visit, void* context) const;
+
+ private:
+  struct State;
+  State* state_;  // lives in the first committed pages of the range itself
+};
+
+}  // namespace coffer::kernel

@@ -1,0 +1,94 @@
+// The untrusted side of Coffer: load an enclave image, run it, call into it, destroy it.
+//
+// Thread-safety: an Enclave may be used from any thread; call() from many at once, up to the enclave's threads.
+// Nothing here is trusted by the enclave, and nothing that the enclave keeps secret passes through here unencrypted.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace coffer {
+
+enum class RungKind {
+  kInline,   // the software processor in this process; DEBUG images only; protects nothing
+  kProcess,  // the software processor in a process of its own, the cell
+};
+
+struct Mount {
+  std::filesystem::path host;  // a directory of the host
+  std::string enclave;         // where it appears inside; must be declared in the image's coffer.toml
+  std::optional<std::array<std::byte, 32>> key;  // encrypted mounts with key_policy "given"
+};
+
+struct LoadOptions {
+  RungKind rung = RungKind::kProcess;
+  std::uint64_t epc_size = 0;  // bytes of protected memory; 0: what the image's size needs
+  bool fast_paths = true;      // patch ENCLU and system-call sites (software rungs; the measurement does not change)
+};
+
+struct RunOptions {
+  std::vector<std::string> arguments;    // argv[1..]; argv[0] is the image's name
+  std::vector<std::string> environment;  // "NAME=value"; only what the image allows gets in
+  std::vector<Mount> mounts;
+  int standard_input = 0, standard_output = 1, standard_error = 2;  // descriptors of this process, not closed
+};
+
+struct ExitStatus {
+  int code = 0;         // exit status of the program
+  int signal = 0;       // or the signal it died of
+  std::string detail;   // for signals: where (enclave-relative address), for people
+};
+
+// The result of call(): what the function wrote, and its status.
+struct CallResult {
+  std::int64_t status = 0;
+  std::size_t written = 0;  // bytes of `output` that are valid
+};
+
+class Enclave {
+ public:
+  // Builds the enclave: measures, checks the signature, starts the cell. Refused: signature or measurement wrong.
+  [[nodiscard]] static Result<Enclave> load(const std::filesystem::path& image, const LoadOptions& options = {});
+
+  Enclave(Enclave&&) noexcept;
+  Enclave& operator=(Enclave&&) noexcept;
+  ~Enclave();  // destroys the enclave: kills the cell, waits for its threads
+
+  // Runs the program's main() to its end on the calling thread. Once per enclave.
+  [[nodiscard]] Result<ExitStatus> run(const RunOptions& options);
+
+  // Starts the program on a thread of its own and returns; wait() gives what run() would. Used for programs that serve
+  // calls (coffer::serve inside).
+  [[nodiscard]] Result<void> start(const RunOptions& options);
+  [[nodiscard]] Result<ExitStatus> wait();
+
+  // An ECALL: runs function `index` of the served table inside, on any thread of the enclave that waits for calls
+  // (waiting for one to become free). Input is copied in, output copied out, both through the arena.
+  [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
+                                        std::span<std::byte> output);
+
+  // Spin this long for an answer before sleeping; 0 sleeps at once. Applies to both sides of the boundary.
+  void set_spin(std::chrono::nanoseconds spin);
+
+  // One line for each protection that this machine lacks, empty where all are in force.
+  [[nodiscard]] std::vector<std::string> missing_protections() const;
+
+  // Ends the enclave at once from any thread; run(), wait() and call() return ErrorKind::kLost.
+  void destroy();
+
+ private:
+  struct State;
+  explicit Enclave(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace coffer
