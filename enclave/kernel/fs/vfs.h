@@ -77,6 +77,17 @@ struct DirectoryEntry {
   std::uint8_t type = 0;  // DT_*
 };
 
+// What fchmod() and utimensat() change; only what is set here is changed.
+struct AttributeChange {
+  bool set_mode = false, set_atime = false, set_mtime = false;
+  std::uint32_t mode = 0;  // permission bits
+  std::int64_t atime_s = 0, mtime_s = 0;
+  std::uint32_t atime_ns = 0, mtime_ns = 0;
+};
+
+// Readiness as poll() tells it (the Linux ABI's POLL* bits).
+inline constexpr std::uint32_t kReadyToRead = 0x001, kReadyToWrite = 0x004, kReadyError = 0x008, kReadyHangUp = 0x010;
+
 // What open() made; position and flags of the descriptor live above this. All methods are thread-safe.
 class File : public Shared {
  public:
@@ -92,6 +103,14 @@ class File : public Shared {
   virtual Expected<std::vector<DirectoryEntry>> entries();
   // Appends with the file's own lock held, so that two O_APPEND writers never overlap. Returns the new end.
   virtual Expected<std::uint64_t> append(std::span<const std::byte> from);
+  // What read() and write() do where seekable() is false. `nonblocking` answers EAGAIN instead of waiting. Without an
+  // override they are read_at() and write_at() at offset 0.
+  virtual Expected<std::size_t> read_stream(std::span<std::byte> into, bool nonblocking);
+  virtual Expected<std::size_t> write_stream(std::span<const std::byte> from, bool nonblocking);
+  // kReady* bits that hold now. Files that can always be read and written (the default) never make poll() wait.
+  virtual std::uint32_t ready() { return kReadyToRead | kReadyToWrite; }
+  // EPERM where the file system does not store what is to be changed (the default).
+  virtual Expected<void> change(const AttributeChange& change);
 };
 
 // One mounted tree. Paths are relative to the mount point, normalised ('/'-separated, no "", "." or ".."), "" the root.
@@ -105,6 +124,10 @@ class FileSystem {
   virtual Expected<void> remove(std::string_view path, bool directory) = 0;
   virtual Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) = 0;
   virtual Expected<std::string> read_link(std::string_view path) = 0;
+  // status() that does not follow a last symbolic link; the same where there are none (the default).
+  virtual Expected<FileStatus> link_status(std::string_view path) { return status(path); }
+  // f_type of statfs(), a *_MAGIC of <linux/magic.h>; only for programs that ask what kind of file system this is.
+  virtual std::uint64_t magic() const { return 0x01021994; }  // TMPFS_MAGIC
   // Everything that was written reaches the host's disk; called at exit too.
   virtual Expected<void> sync() = 0;
 };
