@@ -15,7 +15,7 @@ struct CreateParameters {
   std::uint64_t size = 0;            // ELRANGE in bytes, a power of two
   std::uint32_t ssa_frame_size = 1;  // pages
   std::uint32_t misc_select = 0;
-  Attributes attributes;  // as they will stand in SECS, INIT clear
+  Attributes attributes{};  // as they will stand in SECS, INIT clear
 };
 
 // Which of a page's sixteen 256-byte chunks EEXTEND covers; bit i is the chunk at offset 256 * i.
