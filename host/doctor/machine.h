@@ -1,0 +1,43 @@
+// What this machine offers to enclaves, as found by asking it: the CPU by CPUID, the kernel by trying.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace coffer::doctor {
+
+// How a facility answered when it was tried.
+struct Trial {
+  bool works = false;
+  int error = 0;  // errno where it does not
+};
+
+struct MachineFacts {
+  bool is_x86_64 = false;
+  std::string cpu_model;
+  std::string kernel_release;
+
+  // CPU features, as far as the kernel lets programs use them.
+  bool aes = false, pclmul = false, sha = false, avx2 = false, avx512 = false;
+  bool rdrand = false, rdseed = false, xsave = false, fsgsbase = false;
+  bool cpu_has_sgx = false;
+
+  // Kernel facilities.
+  Trial secret_memory;                    // memfd_secret: made, mapped and touched
+  bool may_lock_any_amount = false;       // CAP_IPC_LOCK in force
+  std::uint64_t locked_memory_limit = 0;  // RLIMIT_MEMLOCK in bytes, ~0 for none; bounds secret memory without it
+  Trial seccomp_trap;                     // a filter may answer SECCOMP_RET_TRAP
+  Trial syscall_user_dispatch;
+  Trial user_namespaces;   // of a process without privileges
+  int ptrace_scope = -1;   // Yama's setting 0..3, -1 where the kernel has no Yama
+  bool may_trace = false;  // CAP_SYS_PTRACE in force: this process could attach to anybody
+
+  // Devices.
+  Trial kvm;          // /dev/kvm opened
+  Trial sgx_enclave;  // /dev/sgx_enclave opened
+};
+
+// Asks the machine. Starts two short-lived children to try what cannot be undone; changes nothing else.
+[[nodiscard]] MachineFacts probe_machine();
+
+}  // namespace coffer::doctor
