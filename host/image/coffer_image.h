@@ -33,6 +33,8 @@ inline constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 40;
 inline constexpr std::uint32_t kMaxImageSegments = 1 << 16;
 inline constexpr std::uint64_t kMaxZeroBytes = std::uint64_t{1} << 30;  // of all zero-filled segments together
 inline constexpr std::uint32_t kMaxThreads = 1024;
+// XFRM in the file: every vector state an image may use. The loader clears what the machine does not have.
+inline constexpr std::uint64_t kImageXfrm = sgx::xfrm::kLegacy | sgx::xfrm::kAvx | sgx::xfrm::kAvx512;
 
 struct FileHeader {
   std::array<char, 8> magic = kImageMagic;
