@@ -5,6 +5,13 @@
 // at once and reused. Fresh pages are zero. Permissions are the kernel's bookkeeping above EPCM's RW: a page that is
 // not committed faults, and the fault handler asks handle_fault(); executable mappings are refused (W^X, measured code
 // only). Thread-safe; never calls the host.
+//
+// What the bookkeeping cannot do: a page that is committed stays readable and writable for the processor, so PROT_NONE
+// and PROT_READ hold for the kernel's own accesses (prepare_access) and for pages that were never committed, such as
+// fresh guard pages. PROT_EXEC is refused with EACCES.
+//
+// The range: [bookkeeping | brk area, growing up | mappings, first fit from low addresses ... | the kernel's own, from
+// the top]. Mappings may use the brk area once theirs is full; brk then stops at them, as Linux does.
 #pragma once
 
 #include <cstddef>
@@ -17,15 +24,23 @@ namespace coffer::kernel {
 class PageSource {
  public:
   virtual ~PageSource() = default;
-  // EACCEPTs zeroed RW pages at [address, address + size), page-aligned, not committed yet. False: the EPC is exhausted.
+  // EACCEPTs zeroed RW pages at [address, address + size), page-aligned, not committed yet. False: the EPC is
+  // exhausted.
   virtual bool commit(std::uintptr_t address, std::size_t size) = 0;
 };
 
 class AddressSpace {
  public:
-  // [base, base + size) is page-aligned and belongs to this object alone. `max_mappings` bounds the bookkeeping.
+  // [base, base + size) is page-aligned and belongs to this object alone; what exceeds kMaxSize is not used. Panics
+  // where the range is too small or its first pages cannot be committed. At most kMaxMappings mappings (map() and what
+  // splits mappings answer ENOMEM beyond it, as Linux does). The source must outlive the object.
+  static constexpr std::size_t kMaxSize = std::size_t{1} << 38;
+  static constexpr std::size_t kMinSize = std::size_t{16} * 4096;
+  static constexpr std::uint32_t kMaxMappings = 65530;
   AddressSpace(std::uintptr_t base, std::size_t size, PageSource& source);
   ~AddressSpace();
+  AddressSpace(const AddressSpace&) = delete;
+  AddressSpace& operator=(const AddressSpace&) = delete;
 
   template <class T>
   using Expected = std::expected<T, int>;  // positive errno
@@ -33,6 +48,8 @@ class AddressSpace {
   // Linux semantics. `protection` and `flags` are the ABI's PROT_* and MAP_*; anonymous memory only (file mappings are
   // made above: map anonymous, then fill). MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE, MAP_NORESERVE, MAP_GROWSDOWN
   // (plain), MAP_STACK, hints. Fixed addresses outside the range: ENOMEM (EEXIST for NOREPLACE over a mapping).
+  // MAP_ANONYMOUS is not looked at. unmap() and remap() outside the range: EINVAL, EFAULT. Where protect() refuses,
+  // nothing has changed (Linux changes what lies before the hole).
   [[nodiscard]] Expected<std::uintptr_t> map(std::uintptr_t hint, std::size_t size, int protection, int flags);
   [[nodiscard]] Expected<void> unmap(std::uintptr_t address, std::size_t size);
   [[nodiscard]] Expected<void> protect(std::uintptr_t address, std::size_t size, int protection);
@@ -53,12 +70,21 @@ class AddressSpace {
   // The range belongs to this object (mapped or not).
   [[nodiscard]] bool owns(std::uintptr_t address, std::size_t size) const;
 
+  // Zeroed committed pages for the kernel itself, from the top of the range; the calls above cannot touch them. nullptr
+  // where there is no room or no EPC. `size` is rounded up to pages. release_kernel() zeroes them and gives them back.
+  [[nodiscard]] void* map_kernel(std::size_t size);
+  void release_kernel(void* address, std::size_t size);
+
+  // Bytes: in mappings (the kernel's too); committed pages, bookkeeping included; of these, zeroed pages in no mapping.
   struct Usage {
-    std::size_t mapped, committed, committed_free;  // bytes
+    std::size_t mapped, committed, committed_free;
   };
   [[nodiscard]] Usage usage() const;
 
-  // Calls visit(begin, end, protection, is_stack) for every mapping in ascending order (for /proc/self/maps).
+  // Calls visit(context, begin, end, protection, flags) for every mapping of the application in ascending order (for
+  // /proc/self/maps). `flags`: MAP_SHARED, MAP_PRIVATE, MAP_GROWSDOWN, MAP_STACK, MAP_NORESERVE, and kBreakMapping for
+  // the brk area. No lock is held during a call.
+  static constexpr int kBreakMapping = 1 << 30;
   using Visitor = void (*)(void* context, std::uintptr_t begin, std::uintptr_t end, int protection, int flags);
   void visit_mappings(Visitor visit, void* context) const;
 

@@ -1,0 +1,255 @@
+#include "enclave/kernel/memory/address_space.h"
+
+#include <new>
+
+#include "enclave/kernel/core/kernel.h"
+#include "enclave/kernel/memory/address_space_state.h"
+
+namespace coffer::kernel {
+namespace {
+
+constexpr PageNumber kMinWindow = 4;
+constexpr PageNumber kMaxWindow = 256;
+constexpr int kKnownProtection = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+using Lock = LockGuard<SpinLock>;
+std::unexpected<int> error(int errno_value) { return std::unexpected(errno_value); }
+
+bool allows(const Mapping& mapping, bool write) {
+  if ((mapping.flags & kKernelMapping) != 0) return false;
+  // As on any x86 processor, what can be written can be read.
+  return (mapping.protection & (write ? PROT_WRITE : PROT_READ | PROT_WRITE)) != 0;
+}
+
+// The pages that a fault at `page` commits: a run that starts where the program seems to be going and doubles as long
+// as it goes on there, in either direction, inside the mapping.
+PageRange fault_run(Mapping& mapping, PageNumber page) {
+  const bool upward = mapping.fault_window != 0 && page == mapping.run_end;
+  const bool downward = mapping.fault_window != 0 && page + 1 == mapping.run_begin;
+  PageNumber window = kMinWindow;
+  if (upward || downward) window = std::min<PageNumber>(PageNumber{mapping.fault_window} * 2, kMaxWindow);
+  PageRange run{page, page + 1};
+  if (downward) {
+    run.begin = page - std::min(page - mapping.begin, window - 1);
+  } else {
+    run.end = page + std::min(mapping.end - page, window);
+  }
+  mapping.fault_window = static_cast<std::uint16_t>(window);
+  mapping.run_begin = run.begin;
+  mapping.run_end = run.end;
+  return run;
+}
+
+}  // namespace
+
+AddressSpace::AddressSpace(std::uintptr_t base, std::size_t size, PageSource& source) {
+  if (!page_aligned(base) || !page_aligned(size) || size < kMinSize || base + size < base) {
+    panic("the heap range is too small or not made of pages");
+  }
+  static_assert(kMaxSize / kPageSize / CommittedPages::kPagesPerBitmapPage <= CommittedPages::kMaxBitmapPages);
+  constexpr std::size_t kStateSize = (sizeof(State) + kPageSize - 1) & ~(kPageSize - 1);
+  if (!source.commit(base, kStateSize)) panic("out of enclave memory: the heap's first page cannot be committed");
+  const auto pages = static_cast<PageNumber>(std::min(size, kMaxSize) / kPageSize);
+  state_ = new (reinterpret_cast<void*>(base)) State(base, pages, source);
+}
+
+// The pages stay with the enclave; whoever gave the range decides what becomes of it.
+AddressSpace::~AddressSpace() { state_->~State(); }
+
+AddressSpace::Expected<std::uintptr_t> AddressSpace::map(std::uintptr_t hint, std::size_t size, int protection,
+                                                         int flags) {
+  std::size_t rounded = 0;
+  if (size == 0) return error(EINVAL);
+  if (!round_to_pages(size, &rounded)) return error(ENOMEM);
+  if ((flags & (MAP_SHARED | MAP_PRIVATE)) == 0) return error(EINVAL);
+  if ((protection & PROT_EXEC) != 0) return error(EACCES);
+  const bool no_replace = (flags & MAP_FIXED_NOREPLACE) != 0;
+  const bool fixed = no_replace || (flags & MAP_FIXED) != 0;
+  if (fixed && !page_aligned(hint)) return error(EINVAL);
+
+  State& state = *state_;
+  const Lock guard(state.lock);
+  if (rounded / kPageSize > state.end - state.first) return error(ENOMEM);
+  const auto pages = static_cast<PageNumber>(rounded / kPageSize);
+  PageRange range{};
+  if (fixed) {
+    if (!state.to_pages(hint, rounded, &range) || state.holds_kernel_pages(range)) return error(ENOMEM);
+    if (no_replace && !state.is_free(range)) return error(EEXIST);
+    if (!state.reserve_for_removal(range, 1)) return error(ENOMEM);
+    state.remove(range);
+  } else {
+    std::size_t rounded_hint = 0;
+    const bool take_hint = hint != 0 && round_to_pages(hint, &rounded_hint) &&
+                           state.to_pages(rounded_hint, rounded, &range) && state.is_free(range);
+    if (!take_hint) {
+      const PageNumber place = state.place(pages);
+      if (place == MappingTree::kNoPage) return error(ENOMEM);
+      range = {place, place + pages};
+    }
+    if (!state.tree.reserve(1)) return error(ENOMEM);
+  }
+  state.add(range, protection & kKnownProtection, static_cast<std::uint32_t>(flags) & kKeptFlags);
+  // As on Linux, the mapping stands even where its pages cannot all be populated.
+  if ((flags & (MAP_POPULATE | MAP_LOCKED)) != 0 && protection != PROT_NONE) static_cast<void>(state.commit(range));
+  return state.address_of(range.begin);
+}
+
+AddressSpace::Expected<void> AddressSpace::unmap(std::uintptr_t address, std::size_t size) {
+  State& state = *state_;
+  PageRange range{};
+  if (size == 0 || !page_aligned(address) || !state.to_pages(address, size, &range)) return error(EINVAL);
+  const Lock guard(state.lock);
+  if (state.holds_kernel_pages(range)) return error(EINVAL);
+  if (!state.reserve_for_removal(range, 0)) return error(ENOMEM);
+  state.remove(range);
+  return {};
+}
+
+AddressSpace::Expected<void> AddressSpace::protect(std::uintptr_t address, std::size_t size, int protection) {
+  State& state = *state_;
+  if (!page_aligned(address) || (protection & ~kKnownProtection) != 0) return error(EINVAL);
+  if (size == 0) return {};
+  if ((protection & PROT_EXEC) != 0) return error(EACCES);
+  PageRange range{};
+  if (!state.to_pages(address, size, &range)) return error(ENOMEM);
+  const Lock guard(state.lock);
+  if (!state.fully_mapped(range) || !state.reserve_for(range, 0)) return error(ENOMEM);
+  state.split_at(range.begin);
+  state.split_at(range.end);
+  for (PageNumber at = range.begin; at < range.end;) {
+    Mapping* mapping = state.tree.find(at);
+    mapping->protection = static_cast<std::uint8_t>(protection);
+    at = mapping->end;
+  }
+  state.join(range);
+  return {};
+}
+
+std::uintptr_t AddressSpace::set_break(std::uintptr_t address) {
+  State& state = *state_;
+  const Lock guard(state.lock);
+  const std::uintptr_t old_break = state.break_address;
+  if (address < state.address_of(state.first) || address > state.address_of(state.end)) return old_break;
+  const auto page_up = [&](std::uintptr_t value) { return state.page_of(value + kPageSize - 1); };
+  const PageNumber old_end = page_up(old_break);
+  const PageNumber new_end = page_up(address);
+  if (new_end > old_end) {
+    const PageRange grown{old_end, new_end};
+    if (!state.is_free(grown) || !state.tree.reserve(1)) return old_break;
+    state.add(grown, PROT_READ | PROT_WRITE, MAP_PRIVATE | kBreakMapping);
+  } else if (new_end < old_end) {
+    const PageRange shrunk{new_end, old_end};
+    if (state.holds_kernel_pages(shrunk) || !state.reserve_for_removal(shrunk, 0)) return old_break;
+    state.remove(shrunk);
+  }
+  state.break_address = address;
+  return address;
+}
+
+AddressSpace::FaultResult AddressSpace::handle_fault(std::uintptr_t address, bool write) {
+  State& state = *state_;
+  PageRange at{};
+  if (!state.to_pages(address & ~(kPageSize - 1), kPageSize, &at)) return FaultResult::kUnmapped;
+  const Lock guard(state.lock);
+  Mapping* mapping = state.tree.find(at.begin);
+  if (mapping == nullptr) return FaultResult::kUnmapped;
+  if (!allows(*mapping, write)) return FaultResult::kProtection;
+  if (state.committed.is_committed(at.begin)) return FaultResult::kCommitted;
+  if (state.commit(fault_run(*mapping, at.begin))) return FaultResult::kCommitted;
+  // The end of the EPC: what the program really needs may still be there.
+  mapping->fault_window = 0;
+  return state.commit(at) ? FaultResult::kCommitted : FaultResult::kOutOfMemory;
+}
+
+bool AddressSpace::prepare_access(std::uintptr_t address, std::size_t size, bool write) {
+  if (size == 0) return true;
+  State& state = *state_;
+  const std::uintptr_t offset_in_page = address & (kPageSize - 1);
+  PageRange range{};
+  if (size + offset_in_page < size || !state.to_pages(address - offset_in_page, size + offset_in_page, &range)) {
+    return false;
+  }
+  const Lock guard(state.lock);
+  for (PageNumber at = range.begin; at < range.end;) {
+    const Mapping* mapping = state.tree.find(at);
+    if (mapping == nullptr || !allows(*mapping, write)) return false;
+    at = mapping->end;
+  }
+  return state.commit(range);
+}
+
+bool AddressSpace::owns(std::uintptr_t address, std::size_t size) const {
+  const std::uintptr_t range_size = std::uintptr_t{state_->end} * kPageSize;
+  return address >= state_->base && address - state_->base <= range_size &&
+         size <= range_size - (address - state_->base);
+}
+
+void* AddressSpace::map_kernel(std::size_t size) {
+  State& state = *state_;
+  std::size_t rounded = 0;
+  if (size == 0 || !round_to_pages(size, &rounded)) return nullptr;
+  const Lock guard(state.lock);
+  if (rounded / kPageSize > state.end - state.first || !state.tree.reserve(1)) return nullptr;
+  const auto pages = static_cast<PageNumber>(rounded / kPageSize);
+  const auto break_end = static_cast<PageNumber>((state.break_address - state.base + kPageSize - 1) / kPageSize);
+  const PageNumber place = state.tree.highest_gap(break_end, state.end, pages);
+  if (place == MappingTree::kNoPage) return nullptr;
+  const PageRange range{place, place + pages};
+  if (!state.commit(range)) return nullptr;
+  state.add(range, PROT_READ | PROT_WRITE, kKernelMapping);
+  return reinterpret_cast<void*>(state.address_of(place));
+}
+
+void AddressSpace::release_kernel(void* address, std::size_t size) {
+  State& state = *state_;
+  const auto begin = reinterpret_cast<std::uintptr_t>(address);
+  PageRange range{};
+  if (size == 0 || !page_aligned(begin) || !state.to_pages(begin, size, &range)) {
+    panic("kernel pages are given back that were never given out");
+  }
+  const Lock guard(state.lock);
+  const Mapping* mapping = state.tree.find(range.begin);
+  if (mapping == nullptr || (mapping->flags & kKernelMapping) == 0 || mapping->end < range.end) {
+    panic("kernel pages are given back that were never given out");
+  }
+  if (!state.reserve_for_removal(range, 0)) panic("out of mappings while kernel pages are given back");
+  state.remove(range);
+}
+
+AddressSpace::Usage AddressSpace::usage() const {
+  State& state = *state_;
+  const Lock guard(state.lock);
+  std::size_t mapped = 0;
+  std::size_t committed_mapped = 0;
+  for (PageNumber at = state.first;;) {
+    const Mapping* mapping = state.tree.first_ending_after(at);
+    if (mapping == nullptr) break;
+    mapped += mapping->end - mapping->begin;
+    committed_mapped += state.committed.count(mapping->begin, mapping->end);
+    at = mapping->end;
+  }
+  const std::size_t committed = state.committed.count(state.first, state.end);
+  return {.mapped = mapped * kPageSize,
+          .committed = (committed + state.bookkeeping_committed) * kPageSize,
+          .committed_free = (committed - committed_mapped) * kPageSize};
+}
+
+void AddressSpace::visit_mappings(Visitor visit, void* context) const {
+  State& state = *state_;
+  for (PageNumber at = state.first;;) {
+    Mapping copy;
+    {
+      // Not held while visiting: the visitor may need memory, which comes from here.
+      const Lock guard(state.lock);
+      const Mapping* mapping = state.tree.first_ending_after(at);
+      if (mapping == nullptr) return;
+      copy = *mapping;
+    }
+    at = copy.end;
+    if ((copy.flags & kKernelMapping) != 0) continue;
+    visit(context, state.address_of(copy.begin), state.address_of(copy.end), copy.protection,
+          static_cast<int>(copy.flags));
+  }
+}
+
+}  // namespace coffer::kernel

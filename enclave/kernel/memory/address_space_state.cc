@@ -1,0 +1,187 @@
+#include "enclave/kernel/memory/address_space_state.h"
+
+namespace coffer::kernel {
+namespace {
+
+std::uint32_t mapping_limit(PageNumber pages) {
+  // A quarter of the pages is more than programs use, and keeps the node array small for small heaps.
+  return std::clamp<std::uint32_t>(pages / 4, 64, AddressSpace::kMaxMappings);
+}
+
+PageNumber pages_for(std::size_t bytes) { return static_cast<PageNumber>((bytes + kPageSize - 1) / kPageSize); }
+
+}  // namespace
+
+AddressSpace::State::State(std::uintptr_t range_base, PageNumber pages, PageSource& page_source)
+    : source(page_source), base(range_base), end(pages) {
+  const std::uint32_t limit = mapping_limit(pages) + 1;
+  bitmap_page = pages_for(sizeof(State));
+  bookkeeping_committed = bitmap_page;
+  const PageNumber bitmap_pages =
+      (pages + CommittedPages::kPagesPerBitmapPage - 1) / CommittedPages::kPagesPerBitmapPage;
+  nodes_page = bitmap_page + bitmap_pages;
+  first = nodes_page + pages_for(limit * MappingTree::node_bytes());
+  map_base = first + (end - first) / 2;
+  break_address = address_of(first);
+  committed.init(
+      reinterpret_cast<std::uint64_t*>(address_of(bitmap_page)),
+      [](void* context, std::size_t index) {
+        auto* self = static_cast<State*>(context);
+        ++self->bookkeeping_committed;
+        return self->source.commit(self->address_of(self->bitmap_page) + index * kPageSize, kPageSize);
+      },
+      this);
+  tree.init(
+      reinterpret_cast<void*>(address_of(nodes_page)), limit,
+      [](void* context, std::size_t first_page, std::size_t count) {
+        auto* self = static_cast<State*>(context);
+        self->bookkeeping_committed += count;
+        return self->source.commit(self->address_of(self->nodes_page) + first_page * kPageSize, count * kPageSize);
+      },
+      this);
+}
+
+bool AddressSpace::State::to_pages(std::uintptr_t address, std::size_t size, PageRange* range) const {
+  std::size_t rounded = 0;
+  if (!round_to_pages(size, &rounded) || address < base) return false;
+  const std::uint64_t offset = (address - base) / kPageSize;
+  const std::uint64_t count = rounded / kPageSize;
+  if (offset < first || offset > end || count > end - offset) return false;
+  *range = {static_cast<PageNumber>(offset), static_cast<PageNumber>(offset + count)};
+  return true;
+}
+
+bool AddressSpace::State::commit(PageRange range) {
+  PageNumber at = committed.next_uncommitted(range.begin, range.end);
+  while (at < range.end) {
+    const PageNumber run_end = committed.next_committed(at, range.end);
+    if (!committed.reserve(at, run_end)) return false;
+    if (!source.commit(address_of(at), std::size_t{run_end - at} * kPageSize)) return false;
+    committed.set(at, run_end);
+    at = committed.next_uncommitted(run_end, range.end);
+  }
+  return true;
+}
+
+void AddressSpace::State::zero(PageRange range) {
+  PageNumber at = committed.next_committed(range.begin, range.end);
+  while (at < range.end) {
+    const PageNumber run_end = committed.next_uncommitted(at, range.end);
+    std::memset(reinterpret_cast<void*>(address_of(at)), 0, std::size_t{run_end - at} * kPageSize);
+    at = committed.next_committed(run_end, range.end);
+  }
+}
+
+// Copies the committed pages of `from`; their targets must be committed.
+void AddressSpace::State::copy(PageRange from, PageNumber to) {
+  PageNumber at = committed.next_committed(from.begin, from.end);
+  while (at < from.end) {
+    const PageNumber run_end = committed.next_uncommitted(at, from.end);
+    std::memcpy(reinterpret_cast<void*>(address_of(to + (at - from.begin))),
+                reinterpret_cast<const void*>(address_of(at)), std::size_t{run_end - at} * kPageSize);
+    at = committed.next_committed(run_end, from.end);
+  }
+}
+
+bool AddressSpace::State::holds_kernel_pages(PageRange range) {
+  for (PageNumber at = range.begin; at < range.end;) {
+    const Mapping* mapping = tree.first_ending_after(at);
+    if (mapping == nullptr || mapping->begin >= range.end) return false;
+    if ((mapping->flags & kKernelMapping) != 0) return true;
+    at = mapping->end;
+  }
+  return false;
+}
+
+bool AddressSpace::State::fully_mapped(PageRange range) {
+  for (PageNumber at = range.begin; at < range.end;) {
+    const Mapping* mapping = tree.find(at);
+    if (mapping == nullptr || (mapping->flags & kKernelMapping) != 0) return false;
+    at = mapping->end;
+  }
+  return true;
+}
+
+bool AddressSpace::State::is_free(PageRange range) {
+  const Mapping* mapping = tree.first_ending_after(range.begin);
+  return mapping == nullptr || mapping->begin >= range.end;
+}
+
+bool AddressSpace::State::reserve_for(PageRange range, std::uint32_t more) {
+  for (const PageNumber border : {range.begin, range.end}) {
+    const Mapping* mapping = tree.find(border);
+    if (mapping != nullptr && mapping->begin != border) ++more;
+  }
+  return more == 0 || tree.reserve(more);
+}
+
+void AddressSpace::State::split_at(PageNumber page) {
+  Mapping* mapping = tree.find(page);
+  if (mapping == nullptr || mapping->begin == page) return;
+  Mapping above = *mapping;
+  above.begin = page;
+  tree.resize(mapping, mapping->begin, page);
+  tree.insert(above);
+}
+
+void AddressSpace::State::join(PageRange range) {
+  Mapping* mapping = range.begin > 0 ? tree.first_ending_after(range.begin - 1) : nullptr;
+  while (mapping != nullptr && mapping->end <= range.end) {
+    Mapping* next = tree.find(mapping->end);
+    if (next == nullptr) {
+      mapping = tree.first_ending_after(mapping->end);
+    } else if (next->same_kind(*mapping)) {
+      const PageNumber joined_end = next->end;
+      tree.erase(next);
+      tree.resize(mapping, mapping->begin, joined_end);
+    } else {
+      mapping = next;
+    }
+  }
+}
+
+bool AddressSpace::State::reserve_for_removal(PageRange range, std::uint32_t more) {
+  const Mapping* mapping = tree.find(range.begin);
+  if (mapping != nullptr && mapping->begin < range.begin && mapping->end > range.end) ++more;
+  return more == 0 || tree.reserve(more);
+}
+
+void AddressSpace::State::remove(PageRange range) {
+  for (;;) {
+    Mapping* mapping = tree.first_ending_after(range.begin);
+    if (mapping == nullptr || mapping->begin >= range.end) return;
+    const Mapping whole = *mapping;
+    zero({std::max(whole.begin, range.begin), std::min(whole.end, range.end)});
+    if (whole.begin < range.begin) {
+      tree.resize(mapping, whole.begin, range.begin);
+      if (whole.end <= range.end) continue;
+      Mapping above = whole;
+      above.begin = range.end;
+      tree.insert(above);
+    } else if (whole.end > range.end) {
+      tree.resize(mapping, range.end, whole.end);
+    } else {
+      tree.erase(mapping);
+    }
+  }
+}
+
+void AddressSpace::State::add(PageRange range, int protection, std::uint32_t flags) {
+  Mapping mapping;
+  mapping.begin = range.begin;
+  mapping.end = range.end;
+  mapping.protection = static_cast<std::uint8_t>(protection);
+  mapping.flags = flags;
+  tree.insert(mapping);
+  join(range);
+}
+
+PageNumber AddressSpace::State::place(PageNumber pages) {
+  const PageNumber found = tree.lowest_gap(map_base, end, pages);
+  if (found != MappingTree::kNoPage) return found;
+  // The area kept for brk is the last resort; what is kept free above the break is not worth a failed mapping.
+  const auto break_end = static_cast<PageNumber>((break_address - base + kPageSize - 1) / kPageSize);
+  return tree.lowest_gap(break_end, end, pages);
+}
+
+}  // namespace coffer::kernel

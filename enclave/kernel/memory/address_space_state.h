@@ -1,0 +1,79 @@
+// The insides of AddressSpace, shared by its sources. Freestanding.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "enclave/kernel/core/locks.h"
+#include "enclave/kernel/memory/address_space.h"
+#include "enclave/kernel/memory/committed_pages.h"
+#include "enclave/kernel/memory/mapping_tree.h"
+
+namespace coffer::kernel {
+
+inline constexpr std::size_t kPageSize = 4096;
+inline constexpr std::uint32_t kKernelMapping = 1U << 31;
+inline constexpr std::uint32_t kKeptFlags = MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_STACK | MAP_NORESERVE;
+
+struct PageRange {
+  PageNumber begin, end;
+};
+
+// All methods but the constructor expect the lock to be held.
+struct AddressSpace::State {
+  SpinLock lock;
+  PageSource& source;
+  const std::uintptr_t base;
+  const PageNumber end;     // pages of the range
+  PageNumber first = 0;     // the first page behind the bookkeeping
+  PageNumber map_base = 0;  // where first fit starts
+  std::uintptr_t break_address = 0;
+  std::size_t bookkeeping_committed = 1;  // pages
+  PageNumber bitmap_page = 0;             // where the bitmap and the nodes stand
+  PageNumber nodes_page = 0;
+  CommittedPages committed;
+  MappingTree tree;
+
+  State(std::uintptr_t range_base, PageNumber pages, PageSource& page_source);
+
+  [[nodiscard]] std::uintptr_t address_of(PageNumber page) const { return base + std::uintptr_t{page} * kPageSize; }
+  [[nodiscard]] PageNumber page_of(std::uintptr_t address) const {
+    return static_cast<PageNumber>((address - base) / kPageSize);
+  }
+  // The pages of [address, address + size), where all of them lie behind the bookkeeping.
+  [[nodiscard]] bool to_pages(std::uintptr_t address, std::size_t size, PageRange* range) const;
+
+  // Commits what is not committed yet; false where the EPC ends (some pages may be committed then).
+  [[nodiscard]] bool commit(PageRange range);
+  void zero(PageRange range);
+  void copy(PageRange from, PageNumber to);
+
+  [[nodiscard]] bool holds_kernel_pages(PageRange range);
+  [[nodiscard]] bool fully_mapped(PageRange range);
+  [[nodiscard]] bool is_free(PageRange range);
+  // True where both ends of the range can be made borders of mappings and `more` mappings inserted.
+  [[nodiscard]] bool reserve_for(PageRange range, std::uint32_t more);
+  void split_at(PageNumber page);
+  // Joins the mappings that touch [begin, end] where they are of one kind.
+  void join(PageRange range);
+  // True where remove(range) and then `more` insertions will succeed.
+  [[nodiscard]] bool reserve_for_removal(PageRange range, std::uint32_t more);
+  // Unmaps and zeroes.
+  void remove(PageRange range);
+  // The range must be free and room for one more mapping reserved.
+  void add(PageRange range, int protection, std::uint32_t flags);
+  // A place for `pages` pages, or MappingTree::kNoPage.
+  [[nodiscard]] PageNumber place(PageNumber pages);
+};
+
+[[nodiscard]] inline bool page_aligned(std::uintptr_t value) { return value % kPageSize == 0; }
+// False on overflow.
+[[nodiscard]] inline bool round_to_pages(std::size_t size, std::size_t* rounded) {
+  *rounded = (size + kPageSize - 1) & ~(kPageSize - 1);
+  return *rounded >= size;
+}
+
+}  // namespace coffer::kernel
