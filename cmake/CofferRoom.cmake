@@ -18,7 +18,7 @@ if(COFFER_CCACHE)
 endif()
 
 set(COFFER_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
-                    -Wimplicit-fallthrough -Werror)
+                    -Wimplicit-fallthrough -Wno-missing-field-initializers -Werror)
 
 # What every hosted target links: include root, warnings, sanitizers.
 add_library(coffer_hosted INTERFACE)

@@ -1,0 +1,68 @@
+// How the host hands a TCS to its worker in the cell: one cache line of shared memory for each thread.
+//
+// `turn` says whose the line is. The host writes the registers and sets kCell; the worker enters, serves local requests,
+// and gives the line back with kHost and the registers of a remote request. A side that sleeps says so in `turn` first
+// (futex on that word), so that nobody makes a system call for a waiter that spins. The cell believes nothing here: it
+// copies the registers once and hands them to the enclave, which checks them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace coffer::boundary {
+
+enum class Turn : std::uint32_t {
+  kHost = 0,
+  kHostWorkerSleeps = 1,  // the host's turn; the worker waits on the futex
+  kCell = 2,
+  kCellHostSleeps = 3,  // the cell's turn; the host waits on the futex
+};
+
+enum class SlotStatus : std::uint32_t {
+  kRequest = 0,  // the registers hold a remote request of the enclave
+  kDead = 1,     // the enclave cannot be entered: RDI = signal, RSI = enclave-relative RIP, RDX = fault address
+};
+
+struct alignas(64) Slot {
+  std::atomic<std::uint32_t> turn;
+  std::atomic<std::uint32_t> status;
+  std::uint64_t rdi, rsi, rdx, r8, r9;
+  std::atomic<std::uint32_t> worker_id;  // thread id of the worker, for the host's scheduling advice
+  std::atomic<std::uint32_t> spin_ns;    // how long either side spins before it sleeps
+};
+static_assert(sizeof(Slot) == 64);
+
+// What the host asks of the cell over their socket: one message, one answer, in order.
+enum class ControlOperation : std::uint32_t {
+  kCreate = 1,   // CreateParameters in `create`, EPC size in `a`
+  kAddPages = 2,  // `a` = offset, `b` = address of the content in the arena, `c` = size, `d` = flags, `e` = extend mask
+  kInit = 3,      // `b` = address of the SIGSTRUCT in the arena
+  kFastPaths = 4,  // `a` = layout offset
+  kWorker = 5,     // start a worker: `a` = TCS offset, `b` = address of its Slot in the arena, `c` = thread index,
+                   // `d` = number of threads, `e` = first slot's address
+};
+
+struct ControlMessage {
+  ControlOperation operation;
+  std::uint32_t ssa_frame_size;
+  std::uint64_t a, b, c, d, e;
+  std::uint64_t size, attributes_flags, attributes_xfrm;
+  std::uint32_t misc_select, reserved;
+};
+
+struct ControlAnswer {
+  std::uint32_t status;  // 0 done; 1 the leaf failed (error, fault); 2 the machine failed (text)
+  std::uint32_t fault;
+  std::uint64_t error;
+  char text[240];  // one line, NUL-terminated
+};
+
+// The first message, from the cell: what is in force. `text` lists missing protections, one a line.
+struct ControlHello {
+  std::uint32_t version;
+  std::uint32_t status;  // 0, or 2 and `text` says why the cell cannot run
+  char text[1016];
+};
+inline constexpr std::uint32_t kControlVersion = 1;
+
+}  // namespace coffer::boundary

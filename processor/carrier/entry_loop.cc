@@ -1,0 +1,109 @@
+#include "processor/carrier/entry_loop.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <ctime>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+namespace coffer::processor {
+
+using boundary::EnterCommand;
+using boundary::Request;
+
+namespace {
+
+void answer(Registers& registers, std::int64_t result, std::uint64_t a = 0, std::uint64_t b = 0) {
+  registers = {static_cast<std::uint64_t>(EnterCommand::kReturn), static_cast<std::uint64_t>(result), a, b, 0};
+}
+
+}  // namespace
+
+void ParkingLot::park(std::uint32_t thread, std::uint64_t timeout) {
+  std::atomic<std::uint32_t>& word = places_[thread].word;
+  if (word.exchange(0, std::memory_order_acquire) == 1) return;
+  timespec time{};
+  time.tv_sec = static_cast<time_t>(timeout / 1'000'000'000);
+  time.tv_nsec = static_cast<long>(timeout % 1'000'000'000);
+  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, timeout == boundary::kNoTimeout ? nullptr : &time, nullptr, 0);
+  word.store(0, std::memory_order_relaxed);
+}
+
+void ParkingLot::unpark(std::uint64_t thread) {
+  if (thread >= count_) return;
+  std::atomic<std::uint32_t>& word = places_[thread].word;
+  if (word.exchange(1, std::memory_order_release) == 0) {
+    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  }
+}
+
+bool EntryLoop::serve_locally(Registers& registers) {
+  switch (static_cast<Request>(registers.rdi)) {
+    case Request::kPark:
+      lot_.park(thread_, registers.rsi);
+      answer(registers, 0);
+      return true;
+    case Request::kUnpark:
+      lot_.unpark(registers.rsi);
+      answer(registers, 0);
+      return true;
+    case Request::kClock: {
+      timespec now{};
+      const int failed = ::clock_gettime(static_cast<clockid_t>(registers.rsi), &now);
+      answer(registers, failed != 0 ? -EINVAL : 0, static_cast<std::uint64_t>(now.tv_sec),
+             static_cast<std::uint64_t>(now.tv_nsec));
+      return true;
+    }
+    case Request::kYield:
+      ::sched_yield();
+      answer(registers, 0);
+      return true;
+    default:
+      return false;
+  }
+}
+
+// After an exception: the enclave's handler at the next SSA frame, then ERESUME where it says so. What the handler's
+// own exceptions or odd answers leave behind is returned for the caller to end with.
+EnterOutcome EntryLoop::handle_exception(Registers& registers) {
+  Registers handler{static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
+  EnterOutcome outcome = eenter(enclave_, tcs_offset_, handler);
+  if (outcome.leaf.ok() && outcome.kind == ExitKind::kExit &&
+      handler.rdi == static_cast<std::uint64_t>(Request::kResume)) {
+    return eresume(enclave_, tcs_offset_, registers);
+  }
+  registers = handler;
+  return outcome;
+}
+
+LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) {
+  EnterOutcome outcome = eenter(enclave_, tcs_offset_, registers);
+  ExceptionInfo last;
+  while (true) {
+    if (stop.load(std::memory_order_relaxed)) return {.dead = true, .exception = last};
+    if (!outcome.leaf.ok()) {
+      if (last.signal == 0) last.signal = SIGSEGV;
+      return {.dead = true, .exception = last};
+    }
+    switch (outcome.kind) {
+      case ExitKind::kExit:
+        if (!serve_locally(registers)) return {};
+        outcome = eenter(enclave_, tcs_offset_, registers);
+        break;
+      case ExitKind::kInterrupt:
+        outcome = eresume(enclave_, tcs_offset_, registers);
+        break;
+      case ExitKind::kException:
+        last = outcome.exception;
+        outcome = handle_exception(registers);
+        break;
+      case ExitKind::kNone:
+        return {.dead = true, .exception = last};
+    }
+  }
+}
+
+}  // namespace coffer::processor

@@ -1,0 +1,56 @@
+// Whoever performs EENTER: carries an enclave thread through exceptions and local requests until it leaves with a
+// request for the host program. The same loop runs in the cell's workers and, on `inline`, in the host's own threads.
+//
+// It is the untrusted side of the enclave's boundary, and holds no secret.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "boundary/calls.h"
+#include "processor/entry.h"
+
+namespace coffer::processor {
+
+// Where threads of one enclave sleep and are woken. Thread-safe.
+class ParkingLot {
+ public:
+  explicit ParkingLot(std::uint32_t threads) : places_(new Place[threads]), count_(threads) {}
+  // Sleeps until unpark(thread), the timeout (ns, kNoTimeout: none), or spuriously.
+  void park(std::uint32_t thread, std::uint64_t timeout);
+  void unpark(std::uint64_t thread);
+
+ private:
+  struct alignas(64) Place {
+    std::atomic<std::uint32_t> word{0};  // 1: woken before it slept
+  };
+  std::unique_ptr<Place[]> places_;
+  std::uint32_t count_;
+};
+
+struct LoopOutcome {
+  bool dead = false;  // the enclave thread cannot go on; `exception` says why
+  ExceptionInfo exception;
+};
+
+class EntryLoop {
+ public:
+  EntryLoop(SoftEnclave& enclave, ParkingLot& lot, std::uint32_t thread, std::uint64_t tcs_offset)
+      : enclave_(enclave), lot_(lot), thread_(thread), tcs_offset_(tcs_offset) {}
+
+  // EENTER with `registers`; on return they hold the remote request. Ends dead where the enclave faults for good or
+  // `stop` becomes true at an asynchronous exit.
+  [[nodiscard]] LoopOutcome run(Registers& registers, const std::atomic<bool>& stop);
+
+ private:
+  [[nodiscard]] bool serve_locally(Registers& registers);
+  [[nodiscard]] EnterOutcome handle_exception(Registers& registers);
+
+  SoftEnclave& enclave_;
+  ParkingLot& lot_;
+  std::uint32_t thread_;
+  std::uint64_t tcs_offset_;
+};
+
+}  // namespace coffer::processor

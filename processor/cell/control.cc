@@ -1,0 +1,137 @@
+#include "processor/cell/control.h"
+
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "processor/cell/lockdown.h"
+#include "processor/cell/worker.h"
+#include "processor/patch.h"
+
+namespace coffer::cell {
+
+using boundary::ControlAnswer;
+using boundary::ControlMessage;
+using boundary::ControlOperation;
+using processor::LeafOutcome;
+
+namespace {
+
+constexpr std::uint64_t kMaxThreads = 1024;
+constexpr std::size_t kCopyPiece = std::size_t{256} * 1024;
+
+ControlAnswer done() { return {}; }
+
+ControlAnswer failed(const std::string& text) {
+  ControlAnswer answer{.status = 2};
+  std::memcpy(answer.text, text.data(), std::min(text.size(), sizeof(answer.text) - 1));
+  return answer;
+}
+
+ControlAnswer from(const LeafOutcome& outcome) {
+  if (outcome.ok()) return done();
+  return {.status = 1,
+          .fault = static_cast<std::uint32_t>(outcome.fault),
+          .error = static_cast<std::uint64_t>(outcome.error)};
+}
+
+}  // namespace
+
+void Control::serve() {
+  while (true) {
+    ControlMessage message;
+    const ssize_t size = ::recv(socket_, &message, sizeof(message), 0);
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return;
+    const ControlAnswer answer =
+        size == sizeof(message) ? handle(message) : failed("a control message has the wrong size");
+    if (::send(socket_, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer)) return;
+  }
+}
+
+ControlAnswer Control::handle(const ControlMessage& message) {
+  switch (message.operation) {
+    case ControlOperation::kCreate: return create(message);
+    case ControlOperation::kAddPages: return add_pages(message);
+    case ControlOperation::kInit: return init(message);
+    case ControlOperation::kFastPaths: return fast_paths(message);
+    case ControlOperation::kWorker: return start_worker(message);
+  }
+  return failed("a control message has an unknown operation");
+}
+
+ControlAnswer Control::create(const ControlMessage& message) {
+  if (enclave_ != nullptr) return failed("this cell has its enclave already");
+  auto made = processor::SoftEnclave::make({.epc_size = message.a}, vault_);
+  if (!made) return failed(made.error().message);
+  const sgx::CreateParameters parameters{.size = message.size,
+                                         .ssa_frame_size = message.ssa_frame_size,
+                                         .misc_select = message.misc_select,
+                                         .attributes = {message.attributes_flags, message.attributes_xfrm}};
+  auto created = (*made)->ecreate(parameters);
+  if (!created) return failed(created.error().message);
+  if (!created->ok()) return from(*created);
+  enclave_ = std::move(*made);
+  return done();
+}
+
+ControlAnswer Control::add_pages(const ControlMessage& message) {
+  if (enclave_ == nullptr) return failed("ECREATE comes first");
+  if (message.c == 0 || message.c % sgx::kPageSize != 0 || !arena_.contains(message.b, message.c)) {
+    return failed("pages to add must lie in the arena");
+  }
+  // Copy in once: what is measured is what is added, whatever the host does to the arena meanwhile.
+  page_buffer_.resize(std::min<std::size_t>(message.c, kCopyPiece));
+  for (std::uint64_t at = 0; at < message.c; at += kCopyPiece) {
+    const std::size_t piece = std::min<std::uint64_t>(kCopyPiece, message.c - at);
+    std::memcpy(page_buffer_.data(), reinterpret_cast<const void*>(message.b + at), piece);
+    const LeafOutcome outcome = enclave_->eadd(message.a + at, sgx::SecinfoFlags{message.d},
+                                               ByteView(page_buffer_).first(piece),
+                                               static_cast<sgx::ExtendMask>(message.e));
+    if (!outcome.ok()) return from(outcome);
+  }
+  return done();
+}
+
+ControlAnswer Control::init(const ControlMessage& message) {
+  if (enclave_ == nullptr) return failed("ECREATE comes first");
+  sgx::Sigstruct sigstruct;
+  if (!arena_.contains(message.b, sizeof(sigstruct))) return failed("the SIGSTRUCT must lie in the arena");
+  std::memcpy(&sigstruct, reinterpret_cast<const void*>(message.b), sizeof(sigstruct));
+  const LeafOutcome outcome = enclave_->einit(sigstruct);
+  page_buffer_ = {};
+  return from(outcome);
+}
+
+ControlAnswer Control::fast_paths(const ControlMessage& message) {
+  if (enclave_ == nullptr || !workers_.empty()) return failed("fast paths come after EINIT and before the first entry");
+  auto patched = processor::apply_fast_paths(*enclave_, message.a);
+  return patched ? done() : failed(patched.error().message);
+}
+
+ControlAnswer Control::start_worker(const ControlMessage& message) {
+  if (enclave_ == nullptr || !enclave_->initialised()) return failed("EINIT comes first");
+  if (workers_.empty()) {
+    if (message.d == 0 || message.d > kMaxThreads) return failed("the number of threads is out of range");
+    // The first code of the enclave is about to run: from here on its system calls trap, and the cell's are filtered.
+    if (auto filtered = install_filter(enclave_->base(), enclave_->size()); !filtered) {
+      return failed(filtered.error().message);
+    }
+    workers_.resize(message.d);
+    lot_ = std::make_unique<processor::ParkingLot>(static_cast<std::uint32_t>(message.d));
+  }
+  if (message.c >= workers_.size() || workers_[message.c]) return failed("that thread has its worker already");
+  if (message.b % alignof(boundary::Slot) != 0 || !arena_.contains(message.b, sizeof(boundary::Slot))) {
+    return failed("a slot must lie in the arena");
+  }
+  workers_[message.c] = true;
+  auto* slot = reinterpret_cast<boundary::Slot*>(message.b);
+  processor::EntryLoop loop(*enclave_, *lot_, static_cast<std::uint32_t>(message.c), message.a);
+  std::thread([slot, loop] { serve_slot(*slot, loop); }).detach();
+  return done();
+}
+
+}  // namespace coffer::cell

@@ -1,0 +1,48 @@
+// The device side of the cell: what the host asks over the control socket. The host is hostile: messages have one fixed
+// size, addresses must lie in the arena, and content is copied before it is measured.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "boundary/slot.h"
+#include "processor/carrier/entry_loop.h"
+
+namespace coffer::cell {
+
+struct Arena {
+  std::uint64_t base = 0, size = 0;
+  [[nodiscard]] bool contains(std::uint64_t address, std::uint64_t length) const {
+    return address >= base && range_fits(address - base, length, size);
+  }
+};
+
+class Control {
+ public:
+  Control(int socket, Arena arena, std::shared_ptr<const processor::KeyVault> vault)
+      : socket_(socket), arena_(arena), vault_(std::move(vault)) {}
+
+  // Serves messages until the host closes the socket or dies.
+  void serve();
+
+ private:
+  [[nodiscard]] boundary::ControlAnswer handle(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer create(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer add_pages(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer init(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer fast_paths(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer start_worker(const boundary::ControlMessage& message);
+
+  int socket_;
+  Arena arena_;
+  std::shared_ptr<const processor::KeyVault> vault_;
+  std::unique_ptr<processor::SoftEnclave> enclave_;
+  std::unique_ptr<processor::ParkingLot> lot_;
+  std::vector<bool> workers_;  // by thread index
+  std::vector<std::byte> page_buffer_;
+};
+
+}  // namespace coffer::cell

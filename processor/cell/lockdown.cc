@@ -1,0 +1,133 @@
+#include "processor/cell/lockdown.h"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "base/file.h"
+
+namespace coffer::cell {
+
+namespace {
+
+bool is_traced() {
+  FileDescriptor status(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+  if (!status) return false;  // no /proc: nothing can be said
+  std::array<char, 4096> text{};
+  const ssize_t size = ::read(status.get(), text.data(), text.size() - 1);
+  const char* line = size > 0 ? std::strstr(text.data(), "TracerPid:") : nullptr;
+  if (line == nullptr) return false;
+  line += std::strlen("TracerPid:");
+  while (*line == '\t' || *line == ' ') ++line;
+  return *line != '0';
+}
+
+// The calls of a running cell: memory of the enclave, threads, futexes, the control socket, signals, time, its end.
+constexpr std::array kAllowed = {
+    SYS_futex,          SYS_rt_sigreturn, SYS_recvmsg,        SYS_recvfrom,    SYS_sendmsg,      SYS_sendto,
+    SYS_munmap,         SYS_madvise,      SYS_fallocate,      SYS_pwrite64,    SYS_brk,          SYS_clone3,
+    SYS_clone,          SYS_set_robust_list, SYS_rseq,        SYS_sigaltstack, SYS_rt_sigprocmask, SYS_rt_sigaction,
+    SYS_gettid,         SYS_getpid,       SYS_tgkill,         SYS_sched_yield, SYS_clock_gettime, SYS_getrandom,
+    SYS_exit,           SYS_exit_group,   SYS_restart_syscall, SYS_mremap,     SYS_sched_getaffinity,
+};
+
+constexpr std::uint32_t kDataNumber = offsetof(seccomp_data, nr);
+constexpr std::uint32_t kDataArch = offsetof(seccomp_data, arch);
+constexpr std::uint32_t kDataIpLow = offsetof(seccomp_data, instruction_pointer);
+constexpr std::uint32_t kDataIpHigh = offsetof(seccomp_data, instruction_pointer) + 4;
+constexpr std::uint32_t kDataProtection = offsetof(seccomp_data, args) + 2 * 8;
+
+sock_filter load(std::uint32_t offset) { return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset); }
+sock_filter answer(std::uint32_t what) { return BPF_STMT(BPF_RET | BPF_K, what); }
+sock_filter skip_unless_equal(std::uint32_t value, std::uint8_t skip) {
+  return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip);
+}
+
+std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size) {
+  const std::uint64_t mask = ~(size - 1);
+  std::vector<sock_filter> program = {
+      load(kDataArch),
+      skip_unless_equal(AUDIT_ARCH_X86_64, 1),
+      BPF_STMT(BPF_JMP | BPF_JA, 1),
+      answer(SECCOMP_RET_KILL_PROCESS),
+      // The instruction pointer (just behind the instruction) inside ELRANGE: #UD for the enclave.
+      load(kDataIpHigh),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask >> 32)),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange >> 32), 4),
+      load(kDataIpLow),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask)),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1),
+      answer(SECCOMP_RET_TRAP),
+      load(kDataNumber),
+      // The number says x32 or is an unknown one: no entry of the list equals it.
+  };
+  for (long number : kAllowed) {
+    program.push_back(skip_unless_equal(static_cast<std::uint32_t>(number), 1));
+    program.push_back(answer(SECCOMP_RET_ALLOW));
+  }
+  // Memory may be mapped and protected, but nothing becomes executable any more.
+  for (long number : {SYS_mmap, SYS_mprotect}) {
+    program.push_back(skip_unless_equal(static_cast<std::uint32_t>(number), 4));
+    program.push_back(load(kDataProtection));
+    program.push_back(BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0));
+    program.push_back(answer(SECCOMP_RET_ALLOW));
+    program.push_back(answer(SECCOMP_RET_KILL_PROCESS));
+  }
+  program.push_back(answer(SECCOMP_RET_KILL_PROCESS));
+  return program;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> seal_process(int first_foreign) {
+  std::vector<std::string> missing;
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) missing.emplace_back("the cell could not be made undumpable");
+  if (is_traced()) return refused("a debugger is attached to the cell");
+  const rlimit no_core{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &no_core) != 0) missing.emplace_back("the core-dump limit could not be set to zero");
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return system_error("cannot give up new privileges", errno);
+  if (::syscall(SYS_close_range, first_foreign, ~0U, 0) != 0) {
+    for (int fd = first_foreign; fd < 65536; ++fd) ::close(fd);
+  }
+  for (int fd : {0, 1, 2}) ::close(fd);
+  return missing;
+}
+
+std::vector<std::string> leave_namespaces() {
+  std::vector<std::string> missing;
+  // Outside its user namespace the cell has no CAP_IPC_LOCK any more: take what locked memory it may have now.
+  rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 && ::getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_MEMLOCK, &limit);  // never lower than it was
+  }
+  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0 &&
+      ::unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
+    missing.emplace_back("namespaces are not permitted here: the cell shares the host's network and IPC namespaces "
+                         "(its system-call filter lets it use neither)");
+  }
+  return missing;
+}
+
+Result<void> install_filter(std::uint64_t elrange, std::uint64_t size) {
+  std::vector<sock_filter> program = make_program(elrange, size);
+  const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) {
+    return system_error("cannot install the system-call filter that the cell needs", errno);
+  }
+  return {};
+}
+
+}  // namespace coffer::cell

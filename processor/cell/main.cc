@@ -1,0 +1,94 @@
+// The cell: the software processor in a process of its own, holding one enclave.
+//
+// Started by the host side with its control socket as descriptor 3, the arena as descriptor 4 and the arena's address
+// and size (hexadecimal) as arguments. It ends when the host closes the socket, which a dying host does too.
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "base/file.h"
+#include "boundary/slot.h"
+#include "processor/cell/control.h"
+#include "processor/cell/lockdown.h"
+
+namespace {
+
+using namespace coffer;
+using boundary::ControlHello;
+
+constexpr int kSocket = 3;
+constexpr int kArena = 4;
+
+std::optional<std::uint64_t> parse_hex(std::string_view text) {
+  std::uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+int say_hello(std::uint32_t status, std::string_view text) {
+  ControlHello hello{.version = boundary::kControlVersion, .status = status, .text = {}};
+  std::memcpy(hello.text, text.data(), std::min(text.size(), sizeof(hello.text) - 1));
+  const bool sent = ::send(kSocket, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello);
+  return sent && status == 0 ? 0 : 2;
+}
+
+Result<cell::Arena> map_arena(std::string_view address, std::string_view size) {
+  const auto base = parse_hex(address);
+  const auto bytes = parse_hex(size);
+  if (!base || !bytes || *bytes == 0) return input_error("the cell's arguments are no address and size");
+  void* wanted = reinterpret_cast<void*>(*base);
+  void* got = ::mmap(wanted, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, kArena, 0);
+  if (got != wanted) return input_error("arena address taken");
+  ::close(kArena);
+  return cell::Arena{*base, *bytes};
+}
+
+struct Ready {
+  cell::Arena arena;
+  std::shared_ptr<const processor::KeyVault> vault;
+  std::string missing;
+};
+
+Result<Ready> get_ready(char** arguments) {
+  auto sealed = cell::seal_process(kArena + 1);
+  if (!sealed) return std::unexpected(sealed.error());
+  auto arena = map_arena(arguments[1], arguments[2]);
+  if (!arena) return std::unexpected(arena.error());
+  auto state = state_directory();
+  if (!state) return std::unexpected(state.error());
+  auto fuses = processor::Fuses::load_or_make(*state);
+  if (!fuses) return std::unexpected(fuses.error());
+  auto vault = std::make_shared<const processor::KeyVault>(std::move(*fuses));
+  std::vector<std::string> missing = std::move(*sealed);
+  for (std::string& line : cell::leave_namespaces()) missing.push_back(std::move(line));
+  if (auto trapped = processor::install_traps(processor::SyscallTrap::kSeccomp); !trapped) {
+    return std::unexpected(trapped.error());
+  }
+  Ready ready{*arena, std::move(vault), {}};
+  for (const std::string& line : missing) ready.missing += line + "\n";
+  auto probe = processor::ProtectedMemory::open(sgx::kPageSize, true);
+  if (probe && !probe->missing().empty()) ready.missing += probe->missing() + "\n";
+  return ready;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 3) {
+    constexpr std::string_view kUsage = "coffer-cell: started by the coffer command and library, not by hand\n";
+    return ::write(2, kUsage.data(), kUsage.size()) < 0 ? 2 : 2;
+  }
+  auto ready = get_ready(argv);
+  if (!ready) return say_hello(2, ready.error().message);
+  if (int status = say_hello(0, ready->missing); status != 0) return status;
+  cell::Control(kSocket, ready->arena, std::move(ready->vault)).serve();
+  // The host has gone. Workers may be inside the enclave: end all of them without unwinding.
+  ::_exit(0);
+}

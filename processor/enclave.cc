@@ -1,0 +1,355 @@
+#include "processor/enclave.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "processor/entry.h"
+#include "sgx/sigstruct.h"
+
+namespace coffer::processor {
+
+using sgx::kPageSize;
+using sgx::LeafError;
+using sgx::PageType;
+using sgx::SecinfoFlags;
+
+namespace {
+
+// Address space that costs memory only where it is touched.
+template <class T>
+T* reserve_table(std::size_t count) {
+  void* table = ::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return table == MAP_FAILED ? nullptr : static_cast<T*>(table);
+}
+
+// A naturally aligned place for ELRANGE: take twice the size, keep the aligned half.
+void* reserve_elrange(std::uint64_t size) {
+  const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  void* area = ::mmap(nullptr, 2 * size, PROT_NONE, flags, -1, 0);
+  if (area == MAP_FAILED) return nullptr;
+  const auto begin = reinterpret_cast<std::uintptr_t>(area);
+  const std::uintptr_t aligned = (begin + size - 1) & ~(size - 1);
+  if (aligned > begin) ::munmap(area, aligned - begin);
+  if (begin + size > aligned) ::munmap(reinterpret_cast<void*>(aligned + size), begin + size - aligned);
+  return reinterpret_cast<void*>(aligned);
+}
+
+int protection_of(SecinfoFlags flags) {
+  return (flags.readable() ? PROT_READ : 0) | (flags.writable() ? PROT_WRITE : 0) |
+         (flags.executable() ? PROT_EXEC : 0);
+}
+
+bool all_zero(ByteView bytes) {
+  return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+}
+
+constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 36;
+
+// ECREATE's checks on SECS (SDM 3D 40.3, ECREATE).
+bool create_parameters_valid(const sgx::CreateParameters& p) {
+  const std::uint64_t frame_bytes = std::uint64_t{p.ssa_frame_size} * kPageSize;
+  return std::has_single_bit(p.size) && p.size >= 2 * kPageSize && p.size <= kMaxEnclaveSize && p.ssa_frame_size != 0 &&
+         frame_bytes <= p.size && (p.attributes.flags & ~sgx::attribute::kKnown) == 0 &&
+         (p.attributes.flags & sgx::attribute::kInit) == 0 &&
+         (p.attributes.flags & sgx::attribute::kMode64Bit) != 0 &&
+         (p.attributes.xfrm & sgx::xfrm::kLegacy) == sgx::xfrm::kLegacy &&
+         (p.attributes.xfrm & ~machine_xfrm()) == 0 && (p.misc_select & ~sgx::kMiscExInfo) == 0 &&
+         xsave_area_size(p.attributes.xfrm) + sizeof(sgx::GprArea) + sizeof(sgx::ExInfo) <= frame_bytes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SoftEnclave>> SoftEnclave::make(const EnclaveConfig& config,
+                                                       std::shared_ptr<const KeyVault> vault) {
+  auto epc = Epc::create(config.epc_size, config.want_secret_memory);
+  if (!epc) return std::unexpected(epc.error());
+  return std::unique_ptr<SoftEnclave>(new SoftEnclave(config, std::move(*epc), std::move(vault)));
+}
+
+SoftEnclave::SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<const KeyVault> vault)
+    : config_(config), vault_(std::move(vault)), epc_(std::move(epc)) {}
+
+SoftEnclave::~SoftEnclave() {
+  if (!created_) return;
+  const std::size_t pages = secs_.size / kPageSize;
+  if (config_.want_secret_memory) {
+    // Frames of memfd_secret go back to the machine with the mapping; what stood in ordinary memory is wiped first.
+    for (std::size_t page = 0; page < pages; ++page) {
+      if (frames_[page] == 0) continue;
+      const EpcmEntry& entry = epc_.entry(frames_[page] - 1);
+      const bool written_by_enclave = entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0;
+      if (written_by_enclave && !entry.pending && entry.backing == Backing::kPlain) {
+        std::memset(reinterpret_cast<void*>(base() + page * kPageSize), 0, kPageSize);
+      }
+    }
+  }
+  ::munmap(reinterpret_cast<void*>(base()), secs_.size);
+  ::munmap(frames_, pages * sizeof(*frames_));
+  ::munmap(thread_table_, pages * sizeof(*thread_table_));
+}
+
+Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p) {
+  const std::scoped_lock guard(lock_);
+  if (created_ || !create_parameters_valid(p)) return general_protection();
+  void* elrange = reserve_elrange(p.size);
+  if (elrange == nullptr) {
+    return fail(ErrorKind::kSystem, "no room for an enclave of " + std::to_string(p.size) +
+                                        " bytes in this process's address space (ulimit -v?)");
+  }
+  frames_ = reserve_table<std::uint32_t>(p.size / kPageSize);
+  thread_table_ = reserve_table<ThreadState*>(p.size / kPageSize);
+  if (frames_ == nullptr || thread_table_ == nullptr) return fail(ErrorKind::kSystem, "no memory for the page tables");
+  secs_.size = p.size;
+  secs_.base_address = reinterpret_cast<std::uint64_t>(elrange);
+  secs_.ssa_frame_size = p.ssa_frame_size;
+  secs_.misc_select = p.misc_select;
+  secs_.attributes = p.attributes;
+  measurement_.ecreate(p.ssa_frame_size, p.size);
+  gate_ = {coffer_gate, base(), size(), thread_table_};
+  created_ = true;
+  return LeafOutcome{};
+}
+
+LeafOutcome SoftEnclave::check_page_addition(std::uint64_t offset, SecinfoFlags flags) const {
+  const bool type_ok = flags.type() == PageType::kReg || flags.type() == PageType::kTcs;
+  const bool permissions_ok = !flags.writable() || flags.readable();
+  if (!created_ || offset % kPageSize != 0 || !type_ok || !permissions_ok || (flags.value & ~0xff07ull) != 0) {
+    return general_protection();
+  }
+  if (!range_fits(offset, kPageSize, secs_.size)) return general_protection();
+  if (*frame_slot(offset) != 0) return page_fault(base() + offset);
+  return {};
+}
+
+LeafOutcome SoftEnclave::eadd(std::uint64_t offset, SecinfoFlags flags, ByteView content, sgx::ExtendMask extend) {
+  const std::scoped_lock guard(lock_);
+  if (initialised() || content.empty() || content.size() % kPageSize != 0) return general_protection();
+  for (std::uint64_t at = 0; at < content.size(); at += kPageSize) {
+    if (auto checked = check_page_addition(offset + at, flags); !checked.ok()) return checked;
+  }
+  if (flags.type() == PageType::kTcs) {
+    // Permissions of a TCS are forced to none in the EPCM, and are measured so.
+    flags = SecinfoFlags::make(PageType::kTcs, 0);
+    for (std::uint64_t at = 0; at < content.size(); at += kPageSize) {
+      if (auto added = add_thread(offset + at, content.subspan(at, kPageSize)); !added.ok()) return added;
+    }
+  } else if (auto added = add_run(offset, flags, content); !added.ok()) {
+    return added;
+  }
+  for (std::uint64_t at = 0; at < content.size(); at += kPageSize) {
+    measurement_.eadd(offset + at, flags);
+    for (unsigned chunk = 0; chunk < kPageSize / sgx::kExtendSize; ++chunk) {
+      if ((extend >> chunk & 1) == 0) continue;
+      const std::uint64_t where = at + chunk * sgx::kExtendSize;
+      measurement_.eextend(offset + where, content.subspan(where).first<sgx::kExtendSize>());
+    }
+  }
+  return {};
+}
+
+LeafOutcome SoftEnclave::eextend(std::uint64_t offset) {
+  const std::scoped_lock guard(lock_);
+  if (!created_ || initialised() || offset % sgx::kExtendSize != 0 || !range_fits(offset, sgx::kExtendSize, size())) {
+    return general_protection();
+  }
+  const std::uint64_t page = offset & ~(kPageSize - 1);
+  const std::uint32_t slot = *frame_slot(page);
+  if (slot == 0) return page_fault(base() + offset);
+  if (ThreadState* thread = thread_at(page); thread != nullptr) {
+    measurement_.eextend(offset, bytes_of(thread->tcs).subspan(offset - page).first<sgx::kExtendSize>());
+    return {};
+  }
+  if ((epc_.entry(slot - 1).permissions & SecinfoFlags::kR) == 0) return general_protection();
+  const ByteView chunk(reinterpret_cast<const std::byte*>(base() + offset), sgx::kExtendSize);
+  measurement_.eextend(offset, chunk.first<sgx::kExtendSize>());
+  return {};
+}
+
+LeafOutcome SoftEnclave::add_run(std::uint64_t offset, SecinfoFlags flags, ByteView content) {
+  while (!content.empty()) {
+    auto run = epc_.allocate(static_cast<std::uint32_t>(content.size() / kPageSize));
+    if (!run) return page_fault(base() + offset);  // the driver would have to evict; the EPC is full
+    const std::size_t bytes = std::size_t{run->count} * kPageSize;
+    if (!place_content(offset, flags, *run, content.first(bytes))) return general_protection();
+    content = content.subspan(bytes);
+    offset += bytes;
+  }
+  return {};
+}
+
+bool SoftEnclave::place_content(std::uint64_t offset, SecinfoFlags flags, const Epc::Run& run, ByteView content) {
+  const bool writable = flags.writable() && !flags.executable();
+  ProtectedMemory& memory = epc_.memory();
+  if (!writable && !memory.fill_plain(run.first, content)) return false;
+  auto backing = memory.map(base() + offset, run.first, run.count, protection_of(flags),
+                            writable ? Backing::kSecret : Backing::kPlain);
+  if (!backing) return false;
+  for (std::uint32_t i = 0; i < run.count; ++i) {
+    const std::uint64_t at = std::uint64_t{i} * kPageSize;
+    const ByteView page = content.subspan(at, kPageSize);
+    // Frames come zeroed, so a zero page needs no touch: its memory is made when the enclave first uses it.
+    if (writable && !all_zero(page)) std::memcpy(reinterpret_cast<void*>(base() + offset + at), page.data(), kPageSize);
+    epc_.entry(run.first + i) = {.linear_offset = offset + at,
+                                 .type = PageType::kReg,
+                                 .permissions = static_cast<std::uint8_t>(flags.permissions()),
+                                 .valid = true,
+                                 .backing = *backing};
+    *frame_slot(offset + at) = run.first + i + 1;
+  }
+  return true;
+}
+
+LeafOutcome SoftEnclave::add_thread(std::uint64_t offset, ByteView content) {
+  auto thread = std::make_unique<ThreadState>();
+  std::memcpy(&thread->tcs, content.data(), sizeof(sgx::Tcs));
+  const sgx::Tcs& tcs = thread->tcs;
+  const bool reserved_clear = tcs.state == 0 && tcs.current_ssa == 0 && tcs.aep == 0 && (tcs.flags & ~3ull) == 0 &&
+                              std::ranges::all_of(tcs.reserved, [](std::uint8_t b) { return b == 0; });
+  const bool offsets_ok = tcs.ssa_offset % kPageSize == 0 && tcs.fs_offset % kPageSize == 0 &&
+                          tcs.gs_offset % kPageSize == 0 && (tcs.fs_limit & 0xfff) == 0xfff &&
+                          (tcs.gs_limit & 0xfff) == 0xfff;
+  if (!reserved_clear || !offsets_ok) return general_protection();
+  auto run = epc_.allocate(1);
+  if (!run) return page_fault(base() + offset);
+  epc_.entry(run->first) = {.linear_offset = offset, .type = PageType::kTcs, .valid = true};
+  *frame_slot(offset) = run->first + 1;
+  thread->offset = offset;
+  thread_table_[offset / kPageSize] = thread.get();
+  threads_.push_back(std::move(thread));
+  return {};
+}
+
+LeafOutcome SoftEnclave::check_signature(const sgx::Sigstruct& s) const {
+  if (LeafError error = sgx::verify(s); error != LeafError::kSuccess) return leaf_error(error);
+  if (!(s.enclave_hash == measurement_.value())) return leaf_error(LeafError::kInvalidMeasurement);
+  const auto& a = secs_.attributes;
+  const auto differs = [](std::uint64_t have, std::uint64_t want, std::uint64_t mask) {
+    return (have & mask) != (want & mask);
+  };
+  if (differs(a.flags, s.attributes.flags, s.attribute_mask.flags) ||
+      differs(a.xfrm, s.attributes.xfrm, s.attribute_mask.xfrm) ||
+      differs(secs_.misc_select, s.misc_select, s.misc_mask)) {
+    return leaf_error(LeafError::kInvalidAttribute);
+  }
+  // Keys that only a platform's own enclaves may have are given to nobody by this processor.
+  if ((a.flags & (sgx::attribute::kProvisionKey | sgx::attribute::kEinitTokenKey)) != 0) {
+    return leaf_error(LeafError::kInvalidAttribute);
+  }
+  const bool has_kss_ids = s.isv_family_id != sgx::Bytes<16>{} || s.isv_ext_prod_id != sgx::Bytes<16>{};
+  if (has_kss_ids && (a.flags & sgx::attribute::kKss) == 0) return leaf_error(LeafError::kInvalidAttribute);
+  return {};
+}
+
+LeafOutcome SoftEnclave::einit(const sgx::Sigstruct& s) {
+  const std::scoped_lock guard(lock_);
+  if (!created_ || initialised()) return general_protection();
+  if (auto checked = check_signature(s); !checked.ok()) return checked;
+  if (config_.debug_only && !debug()) return leaf_error(LeafError::kInvalidAttribute);
+  secs_.mrenclave = s.enclave_hash;
+  secs_.mrsigner = sgx::mrsigner_of(s);
+  secs_.isv_prod_id = s.isv_prod_id;
+  secs_.isv_svn = s.isv_svn;
+  // Where a processor keeps the KSS identities inside SECS is its own affair; this one uses the first reserved bytes.
+  std::memcpy(secs_.reserved4.data(), s.isv_family_id.data(), 16);
+  std::memcpy(secs_.reserved4.data() + 16, s.isv_ext_prod_id.data(), 16);
+  secs_.attributes.flags |= sgx::attribute::kInit;
+  initialised_.store(true, std::memory_order_release);
+  return {};
+}
+
+LeafOutcome SoftEnclave::eremove(std::uint64_t offset) {
+  const std::scoped_lock guard(lock_);
+  if (!created_ || offset % kPageSize != 0 || !range_fits(offset, kPageSize, size())) return general_protection();
+  std::uint32_t* slot = frame_slot(offset);
+  if (*slot == 0) return page_fault(base() + offset);
+  const bool anyone_inside = std::ranges::any_of(threads_, [](const auto& thread) { return thread->busy.load(); });
+  if (anyone_inside) return leaf_error(LeafError::kEnclaveActive);
+  EpcmEntry& entry = epc_.entry(*slot - 1);
+  if (entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0 && !entry.pending) {
+    std::memset(reinterpret_cast<void*>(base() + offset), 0, kPageSize);
+  }
+  if (entry.type == PageType::kTcs) thread_table_[offset / kPageSize] = nullptr;
+  if (!ProtectedMemory::reserve(base() + offset, kPageSize)) return general_protection();
+  epc_.release(*slot - 1);
+  *slot = 0;
+  return {};
+}
+
+LeafOutcome SoftEnclave::eaug(std::uint64_t offset, std::uint32_t count, std::uint32_t* added) {
+  const std::scoped_lock guard(lock_);
+  return eaug_locked(offset, count, added);
+}
+
+LeafOutcome SoftEnclave::eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added) {
+  *added = 0;
+  if (!initialised() || offset % kPageSize != 0 || !range_fits(offset, std::uint64_t{count} * kPageSize, size())) {
+    return general_protection();
+  }
+  while (*added < count) {
+    std::uint64_t at = offset + std::uint64_t{*added} * kPageSize;
+    if (*frame_slot(at) != 0) return page_fault(base() + at);
+    std::uint32_t wanted = 1;
+    while (*added + wanted < count && frames_[at / kPageSize + wanted] == 0) ++wanted;
+    auto run = epc_.allocate(wanted);
+    if (!run) return {};
+    // Pending pages are mapped without access: touching one faults until EACCEPT, as it must.
+    auto backing = epc_.memory().map(base() + at, run->first, run->count, PROT_NONE, Backing::kSecret);
+    if (!backing) return general_protection();
+    for (std::uint32_t i = 0; i < run->count; ++i, at += kPageSize) {
+      epc_.entry(run->first + i) = {.linear_offset = at,
+                                    .type = PageType::kReg,
+                                    .permissions = SecinfoFlags::kR | SecinfoFlags::kW,
+                                    .valid = true,
+                                    .pending = true,
+                                    .backing = *backing};
+      *frame_slot(at) = run->first + i + 1;
+    }
+    *added += run->count;
+    added_later_ += run->count;
+  }
+  return {};
+}
+
+ThreadState* SoftEnclave::thread_at(std::uint64_t offset) const {
+  return offset % kPageSize == 0 && offset < size() ? thread_table_[offset / kPageSize] : nullptr;
+}
+
+bool SoftEnclave::pages_allow(std::uint64_t offset, std::uint64_t length, std::uint8_t permissions) const {
+  if (length == 0 || !range_fits(offset, length, size())) return false;
+  for (std::uint64_t page = offset / kPageSize; page <= (offset + length - 1) / kPageSize; ++page) {
+    if (frames_[page] == 0) return false;
+    const EpcmEntry& entry = epc_.entry(frames_[page] - 1);
+    if (entry.type != PageType::kReg || entry.pending || (entry.permissions & permissions) != permissions) return false;
+  }
+  return true;
+}
+
+bool SoftEnclave::patch_code(std::uint64_t offset, ByteView code) {
+  const std::scoped_lock guard(lock_);
+  if (!pages_allow(offset, code.size(), SecinfoFlags::kX)) return false;
+  while (!code.empty()) {
+    const std::size_t in_page = offset % kPageSize;
+    const std::size_t piece = std::min<std::size_t>(code.size(), kPageSize - in_page);
+    const std::uint32_t frame = *frame_slot(offset) - 1;
+    if (!epc_.memory().patch_plain(frame, in_page, code.first(piece))) return false;
+    code = code.subspan(piece);
+    offset += piece;
+  }
+  return true;
+}
+
+std::string SoftEnclave::missing_protection() const {
+  const std::scoped_lock guard(lock_);
+  return epc_.memory().missing();
+}
+
+SoftEnclave::Usage SoftEnclave::usage() const {
+  const std::scoped_lock guard(lock_);
+  return {epc_.frame_count(), epc_.frame_count() - epc_.free_count(), added_later_};
+}
+
+}  // namespace coffer::processor

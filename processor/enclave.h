@@ -1,0 +1,146 @@
+// One enclave on the software processor: its SECS, its pages, its threads, and the leaf functions on them (Intel SDM
+// volume 3D, chapters 36-40). ENCLS leaves are methods that the device side calls; ENCLU leaves that stay inside
+// (EREPORT, EGETKEY, EACCEPT) are methods that the gate and the trap handler call; EENTER, ERESUME and EEXIT are in
+// entry.h.
+//
+// Thread-safety: every method may be called from any thread once ecreate has succeeded; the EPCM's lock is inside.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "processor/epc.h"
+#include "processor/keys.h"
+#include "sgx/builder.h"
+
+namespace coffer::processor {
+
+struct Lane;
+
+// What a leaf did: an error code in RAX, or a fault instead of completing. Success where both are clear.
+struct LeafOutcome {
+  enum class Fault : std::uint8_t { kNone, kGeneralProtection, kPageFault };
+  sgx::LeafError error = sgx::LeafError::kSuccess;
+  Fault fault = Fault::kNone;
+  std::uint64_t fault_address = 0;
+
+  [[nodiscard]] bool ok() const { return error == sgx::LeafError::kSuccess && fault == Fault::kNone; }
+};
+[[nodiscard]] inline LeafOutcome leaf_error(sgx::LeafError error) { return {error, LeafOutcome::Fault::kNone, 0}; }
+[[nodiscard]] inline LeafOutcome general_protection() {
+  return {sgx::LeafError::kSuccess, LeafOutcome::Fault::kGeneralProtection, 0};
+}
+[[nodiscard]] inline LeafOutcome page_fault(std::uint64_t address) {
+  return {sgx::LeafError::kSuccess, LeafOutcome::Fault::kPageFault, address};
+}
+
+// A TCS page's contents, kept by the processor: on hardware no software can read or write them either.
+struct ThreadState {
+  Lane* lane = nullptr;  // the logical processor inside, while busy; first, because entry.S reads it
+  std::uint64_t offset = 0;  // of the TCS page in ELRANGE
+  sgx::Tcs tcs;
+  std::atomic<bool> busy{false};  // a logical processor is inside
+};
+
+struct EnclaveConfig {
+  std::uint64_t epc_size = 0;  // bytes
+  bool want_secret_memory = true;
+  bool debug_only = false;  // refuse production enclaves at EINIT: the rung protects nothing
+};
+
+// How the fast path's gate finds its way: at a fixed address while the enclave lives; read by entry.S.
+struct GateDescriptor {
+  void (*gate)();
+  std::uint64_t base;
+  std::uint64_t size;
+  ThreadState** threads;  // by page number in ELRANGE; null where the page is no TCS
+};
+
+class SoftEnclave {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<SoftEnclave>> make(const EnclaveConfig& config,
+                                                                 std::shared_ptr<const KeyVault> vault);
+  ~SoftEnclave();
+  SoftEnclave(const SoftEnclave&) = delete;
+  SoftEnclave& operator=(const SoftEnclave&) = delete;
+
+  // --- ENCLS
+  // Reserves ELRANGE at a place of its own choosing (SECS.BASEADDR). Result: the machine refused addresses or memory.
+  [[nodiscard]] Result<LeafOutcome> ecreate(const sgx::CreateParameters& parameters);
+  // EADD of each page of `content` and EEXTEND of the chunks in `extend`, page by page as EnclaveBuilder says.
+  [[nodiscard]] LeafOutcome eadd(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content,
+                                 sgx::ExtendMask extend);
+  [[nodiscard]] LeafOutcome eextend(std::uint64_t offset);
+  [[nodiscard]] LeafOutcome einit(const sgx::Sigstruct& sigstruct);
+  [[nodiscard]] LeafOutcome eremove(std::uint64_t offset);
+  // Pending, zeroed, RW REG pages at [offset, offset + 4096 * count), as far as the EPC has room; 0 pages: it is full.
+  [[nodiscard]] LeafOutcome eaug(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
+
+  // --- ENCLU, for the enclave itself. Addresses are linear.
+  [[nodiscard]] LeafOutcome ereport(std::uint64_t target_info, std::uint64_t report_data, std::uint64_t output);
+  [[nodiscard]] LeafOutcome egetkey(std::uint64_t request, std::uint64_t output);
+  // `count` neighbouring pages with one SECINFO: EACCEPT once a page, stopping at the first that does not succeed.
+  // Pages that are not there yet are added as the operating system does on a page fault in a growable enclave.
+  [[nodiscard]] LeafOutcome eaccept(std::uint64_t secinfo, std::uint64_t address, std::uint64_t count);
+
+  // --- what the entry code and the device side ask
+  [[nodiscard]] std::uint64_t base() const { return secs_.base_address; }
+  [[nodiscard]] std::uint64_t size() const { return secs_.size; }
+  [[nodiscard]] bool contains(std::uint64_t address, std::uint64_t length = 1) const {
+    return address >= base() && range_fits(address - base(), length, size());
+  }
+  [[nodiscard]] bool initialised() const { return initialised_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool debug() const { return (secs_.attributes.flags & sgx::attribute::kDebug) != 0; }
+  [[nodiscard]] const sgx::Secs& secs() const { return secs_; }
+  // The TCS at `offset`, or null.
+  [[nodiscard]] ThreadState* thread_at(std::uint64_t offset) const;
+  // True where every page of the range is a valid, accepted REG page with these permissions (SecinfoFlags bits).
+  [[nodiscard]] bool pages_allow(std::uint64_t offset, std::uint64_t length, std::uint8_t permissions) const;
+  [[nodiscard]] const GateDescriptor* gate() const { return &gate_; }
+  [[nodiscard]] std::string missing_protection() const;
+
+  // Writes into measured code after EINIT, for fast paths only: the measurement stands. False where the page is not
+  // executable or not there.
+  [[nodiscard]] bool patch_code(std::uint64_t offset, ByteView code);
+
+  struct Usage {
+    std::uint64_t epc_pages, used_pages, added_later_pages;
+  };
+  [[nodiscard]] Usage usage() const;
+
+ private:
+  SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<const KeyVault> vault);
+
+  [[nodiscard]] LeafOutcome check_page_addition(std::uint64_t offset, sgx::SecinfoFlags flags) const;
+  [[nodiscard]] LeafOutcome add_run(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content);
+  [[nodiscard]] bool place_content(std::uint64_t offset, sgx::SecinfoFlags flags, const Epc::Run& run,
+                                   ByteView content);
+  [[nodiscard]] LeafOutcome add_thread(std::uint64_t offset, ByteView content);
+  [[nodiscard]] LeafOutcome check_signature(const sgx::Sigstruct& sigstruct) const;
+  [[nodiscard]] LeafOutcome accept_one(std::uint64_t offset, sgx::SecinfoFlags wanted);
+  [[nodiscard]] bool flush_accepted(std::uint64_t first, std::uint64_t end);
+  [[nodiscard]] std::uint32_t* frame_slot(std::uint64_t offset) const { return &frames_[offset / sgx::kPageSize]; }
+  [[nodiscard]] LeafOutcome eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
+
+  EnclaveConfig config_;
+  std::shared_ptr<const KeyVault> vault_;
+  mutable std::mutex lock_;  // Epc, frames_, threads_
+  Epc epc_;
+  sgx::Secs secs_;
+  sgx::Measurement measurement_;
+  bool created_ = false;
+  std::atomic<bool> initialised_{false};
+  std::uint32_t* frames_ = nullptr;       // by page number: frame + 1, 0 for none; reserved lazily, as large as ELRANGE
+  ThreadState** thread_table_ = nullptr;  // by page number
+  std::vector<std::unique_ptr<ThreadState>> threads_;
+  GateDescriptor gate_{};
+  std::uint64_t added_later_ = 0;
+};
+
+}  // namespace coffer::processor

@@ -1,0 +1,200 @@
+// EENTER, ERESUME, EEXIT and the gate of the software processor. The C++ side is entry.cc; offsets are in
+// lane_offsets.h. Between coffer_entry_begin and coffer_entry_end the FS base may be either side's.
+
+#include "processor/lane_offsets.h"
+#include "sgx/offsets.h"
+
+    .text
+    .globl coffer_entry_begin
+coffer_entry_begin:
+
+// Saves the host's context on its stack; the lane remembers where. %rdi = Lane*.
+.macro SAVE_HOST
+    push %rbp
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    sub $8, %rsp
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    mov %rsp, LANE_HOST_RSP(%rdi)
+.endm
+
+.macro LOAD_ENCLAVE_SEGMENTS lane, scratch
+    mov LANE_ENCLAVE_FS(\lane), \scratch
+    wrfsbase \scratch
+    mov LANE_ENCLAVE_GS(\lane), \scratch
+    wrgsbase \scratch
+    movb $1, LANE_DISPATCH(\lane)
+    movq $1, LANE_INSIDE(\lane)
+.endm
+
+.macro LOAD_HOST_SEGMENTS lane, scratch
+    movq $0, LANE_INSIDE(\lane)
+    movb $0, LANE_DISPATCH(\lane)
+    mov LANE_HOST_FS(\lane), \scratch
+    wrfsbase \scratch
+    mov LANE_HOST_GS(\lane), \scratch
+    wrgsbase \scratch
+.endm
+
+// void coffer_enter(Lane*): EENTER. Returns when the enclave has left, by EEXIT or AEX.
+    .globl coffer_enter
+    .type coffer_enter, @function
+coffer_enter:
+    SAVE_HOST
+    mov %rdi, %r11
+    mov LANE_SSA_GPR(%r11), %rax
+    mov %rsp, SGX_GPR_URSP(%rax)
+    mov %rbp, SGX_GPR_URBP(%rax)
+    LOAD_ENCLAVE_SEGMENTS %r11, %rax
+    mov LANE_CSSA(%r11), %rax
+    mov LANE_TCS_ADDRESS(%r11), %rbx
+    lea coffer_exit_landing(%rip), %rcx
+    mov LANE_RDI(%r11), %rdi
+    mov LANE_RSI(%r11), %rsi
+    mov LANE_RDX(%r11), %rdx
+    mov LANE_R8(%r11), %r8
+    mov LANE_R9(%r11), %r9
+    jmp *LANE_ENTRY(%r11)
+    .size coffer_enter, . - coffer_enter
+
+// Where every exit ends: RSP = the lane's host_rsp, host segments loaded. Returns from coffer_enter / coffer_resume.
+    .globl coffer_exit_landing
+coffer_exit_landing:
+    cld
+    ldmxcsr (%rsp)
+    fldcw 4(%rsp)
+    add $8, %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %rbp
+    ret
+
+// void coffer_resume(Lane*): ERESUME from the lane's resume_gpr, xsave and iret_frame. IRETQ loads RIP, RSP and RFLAGS
+// in one step and touches no byte of the enclave's stack, whose red zone is in use.
+    .globl coffer_resume
+    .type coffer_resume, @function
+coffer_resume:
+    SAVE_HOST
+    mov LANE_XSAVE_MASK(%rdi), %rax
+    mov %rax, %rdx
+    shr $32, %rdx
+    xrstor64 LANE_XSAVE(%rdi)
+    LOAD_ENCLAVE_SEGMENTS %rdi, %rax
+    lea LANE_IRET_FRAME(%rdi), %rsp
+    mov LANE_RESUME_GPR+0(%rdi), %rax
+    mov LANE_RESUME_GPR+8(%rdi), %rcx
+    mov LANE_RESUME_GPR+16(%rdi), %rdx
+    mov LANE_RESUME_GPR+24(%rdi), %rbx
+    mov LANE_RESUME_GPR+32(%rdi), %rbp
+    mov LANE_RESUME_GPR+40(%rdi), %rsi
+    mov LANE_RESUME_GPR+56(%rdi), %r8
+    mov LANE_RESUME_GPR+64(%rdi), %r9
+    mov LANE_RESUME_GPR+72(%rdi), %r10
+    mov LANE_RESUME_GPR+80(%rdi), %r11
+    mov LANE_RESUME_GPR+88(%rdi), %r12
+    mov LANE_RESUME_GPR+96(%rdi), %r13
+    mov LANE_RESUME_GPR+104(%rdi), %r14
+    mov LANE_RESUME_GPR+112(%rdi), %r15
+    mov LANE_RESUME_GPR+48(%rdi), %rdi
+    iretq
+    .size coffer_resume, . - coffer_resume
+
+// The gate: what a patched ENCLU site calls. R11 = GateDescriptor*, R10 = the TCS's address, RAX = leaf, operands in
+// RBX, RCX, RDX; the return address is on the enclave's stack. R10 and R11 are clobbered, RAX holds the result.
+    .globl coffer_gate
+    .type coffer_gate, @function
+coffer_gate:
+    sub GATE_BASE(%r11), %r10
+    cmp GATE_SIZE(%r11), %r10
+    jae .Lbad_tcs
+    shr $12, %r10
+    mov GATE_THREADS(%r11), %r11
+    mov (%r11,%r10,8), %r10
+    test %r10, %r10
+    jz .Lbad_tcs
+    mov THREAD_LANE(%r10), %r11
+    test %r11, %r11
+    jz .Lbad_tcs
+    cmp $SGX_ENCLU_EEXIT, %eax
+    jne .Lleaf
+
+    mov %rdi, LANE_RDI(%r11)
+    mov %rsi, LANE_RSI(%r11)
+    mov %rdx, LANE_RDX(%r11)
+    mov %r8, LANE_R8(%r11)
+    mov %r9, LANE_R9(%r11)
+    LOAD_HOST_SEGMENTS %r11, %rax
+    movq $EXIT_KIND_EEXIT, LANE_EXIT_KIND(%r11)
+    mov LANE_HOST_RSP(%r11), %rsp
+    jmp coffer_exit_landing
+
+.Lleaf:
+    mov %rsp, %r10
+    mov LANE_HOST_RSP(%r11), %rsp
+    and $-16, %rsp
+    push %r10
+    push %rdi
+    push %rsi
+    push %r8
+    push %r9
+    push %r11
+    push %rdx
+    push %rcx
+    push %rbx
+    push %rax
+    mov $0xe7, %eax
+    xor %edx, %edx
+    xsave64 LANE_XSAVE(%r11)
+    rdfsbase %rax
+    mov %rax, LANE_ENCLAVE_FS(%r11)
+    rdgsbase %rax
+    mov %rax, LANE_ENCLAVE_GS(%r11)
+    LOAD_HOST_SEGMENTS %r11, %rax
+    cld
+    mov %r11, %rdi
+    mov %rsp, %rsi
+    call coffer_gate_leaf
+    mov 40(%rsp), %r11
+    mov %rax, (%rsp)
+    mov $0xe7, %eax
+    xor %edx, %edx
+    xrstor64 LANE_XSAVE(%r11)
+    LOAD_ENCLAVE_SEGMENTS %r11, %rax
+    pop %rax
+    pop %rbx
+    pop %rcx
+    pop %rdx
+    pop %r11
+    pop %r9
+    pop %r8
+    pop %rsi
+    pop %rdi
+    pop %rsp
+    ret
+
+// The enclave named a TCS that nobody is inside of: as a #GP of the ENCLU instruction, which the trap handler sees.
+.Lbad_tcs:
+    ud2
+    .size coffer_gate, . - coffer_gate
+
+    .globl coffer_entry_end
+coffer_entry_end:
+
+// The restorer of the trap handlers: the only system call that Syscall User Dispatch lets pass while it blocks.
+    .globl coffer_signal_return
+    .type coffer_signal_return, @function
+coffer_signal_return:
+    mov $15, %eax
+    syscall
+    .globl coffer_signal_return_end
+coffer_signal_return_end:
+    .size coffer_signal_return, . - coffer_signal_return
+
+    .section .note.GNU-stack,"",@progbits

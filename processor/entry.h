@@ -1,0 +1,114 @@
+// Entering and leaving: EENTER, ERESUME, EEXIT and asynchronous exits, native on this CPU.
+//
+// Enclave code runs directly. Each operating-system thread that enters has a Lane: its saved host context, and the
+// alternate signal stack on which faults of enclave code are taken. Signals raised by enclave code become AEX: the
+// state goes into the SSA frame, synthetic state into the registers, and eenter() returns as the AEP would be reached.
+#pragma once
+
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/result.h"
+#include "processor/enclave.h"
+#include "processor/lane_offsets.h"
+
+namespace coffer::processor {
+
+struct Registers {  // what EENTER and EEXIT pass through
+  std::uint64_t rdi = 0, rsi = 0, rdx = 0, r8 = 0, r9 = 0;
+};
+
+enum class ExitKind : std::uint64_t {
+  kNone = 0,
+  kExit = EXIT_KIND_EEXIT,
+  kException = 2,  // AEX because of `exception`; SSA[CSSA-1] holds the state
+  kInterrupt = 3,  // AEX because of interrupt_thread()
+};
+
+struct ExceptionInfo {
+  std::uint8_t vector = 0;
+  std::uint32_t error_code = 0;
+  std::uint64_t address = 0;  // faulting address of #PF
+  std::uint64_t rip = 0;
+  int signal = 0;  // what the operating system made of it
+};
+
+inline constexpr std::size_t kXsaveRoom = 3072;  // x87, SSE, AVX, AVX-512 in the standard format take 2688
+
+struct alignas(64) Lane {
+  std::uint64_t host_rsp = 0;
+  std::uint64_t host_fs = 0, host_gs = 0;
+  std::uint64_t inside = 0;  // enclave code runs on this lane
+  Registers registers;
+  std::uint64_t enclave_fs = 0, enclave_gs = 0;
+  std::uint64_t entry = 0;
+  std::uint64_t tcs_address = 0;
+  std::uint64_t cssa = 0;
+  ExitKind exit_kind = ExitKind::kNone;
+  sgx::GprArea* ssa_gpr = nullptr;  // of the current frame: EENTER stores URSP and URBP there
+  std::uint64_t xsave_mask = 0;
+  std::uint64_t dispatch = 0;  // byte 0 is Syscall User Dispatch's selector, on `inline`; 1 blocks
+  std::uint64_t iret_frame[5] = {};
+  std::uint64_t resume_gpr[16] = {};  // rax rcx rdx rbx rbp rsi rdi r8..r15, in GprArea's order without rsp
+  std::uint64_t unused = 0;
+  alignas(64) std::byte xsave[kXsaveRoom] = {};
+
+  SoftEnclave* enclave = nullptr;
+  ThreadState* thread = nullptr;
+  ExceptionInfo exception;
+  int thread_id = 0;  // of the operating system
+};
+
+static_assert(offsetof(Lane, host_rsp) == LANE_HOST_RSP && offsetof(Lane, host_fs) == LANE_HOST_FS &&
+              offsetof(Lane, host_gs) == LANE_HOST_GS && offsetof(Lane, inside) == LANE_INSIDE &&
+              offsetof(Lane, registers) == LANE_RDI && offsetof(Registers, r9) == LANE_R9 - LANE_RDI &&
+              offsetof(Lane, enclave_fs) == LANE_ENCLAVE_FS && offsetof(Lane, enclave_gs) == LANE_ENCLAVE_GS &&
+              offsetof(Lane, entry) == LANE_ENTRY && offsetof(Lane, tcs_address) == LANE_TCS_ADDRESS &&
+              offsetof(Lane, cssa) == LANE_CSSA && offsetof(Lane, exit_kind) == LANE_EXIT_KIND &&
+              offsetof(Lane, ssa_gpr) == LANE_SSA_GPR && offsetof(Lane, xsave_mask) == LANE_XSAVE_MASK &&
+              offsetof(Lane, dispatch) == LANE_DISPATCH && offsetof(Lane, iret_frame) == LANE_IRET_FRAME &&
+              offsetof(Lane, resume_gpr) == LANE_RESUME_GPR && offsetof(Lane, xsave) == LANE_XSAVE);
+static_assert(offsetof(ThreadState, lane) == THREAD_LANE);
+static_assert(offsetof(GateDescriptor, gate) == GATE_FUNCTION && offsetof(GateDescriptor, base) == GATE_BASE &&
+              offsetof(GateDescriptor, size) == GATE_SIZE && offsetof(GateDescriptor, threads) == GATE_THREADS);
+
+struct EnterOutcome {
+  LeafOutcome leaf;  // not ok: the leaf itself faulted and nothing ran
+  ExitKind kind = ExitKind::kNone;
+  ExceptionInfo exception;
+};
+
+// EENTER / ERESUME of the TCS at `tcs_offset` on the calling thread. EENTER takes and, after kExit, gives back the
+// registers that pass through. #GP where the TCS is busy, has no SSA frame left (EENTER) or none used (ERESUME).
+[[nodiscard]] EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
+[[nodiscard]] EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
+
+// Asks the thread that is inside at `tcs_offset` to leave by AEX. May come to nothing where it is just on its way in or
+// out: repeat until the TCS is not busy. False where nobody is inside.
+bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset);
+
+// Installs the process's handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS and the interrupt signal, once.
+// Signals that are not an enclave's go to the handlers that were there before.
+enum class SyscallTrap {
+  kSeccomp,       // the process has a filter that answers RET_TRAP inside ELRANGE (the cell)
+  kUserDispatch,  // Syscall User Dispatch per thread (inline)
+};
+[[nodiscard]] Result<void> install_traps(SyscallTrap how);
+
+// XCR0 as far as enclaves may use it, and the size of a standard-format XSAVE area for such a mask.
+[[nodiscard]] std::uint64_t machine_xfrm();
+[[nodiscard]] std::size_t xsave_area_size(std::uint64_t xfrm);
+
+// The patched form of an ENCLU site in the Coffer kernel: see patch.h.
+extern "C" void coffer_gate();
+inline constexpr std::uint32_t kBulkAccept = 0x80000005;  // gate only: EACCEPT of RDX neighbouring pages
+
+// What the gate passes to run_leaf and takes back.
+struct LeafOperands {
+  std::uint64_t rax, rbx, rcx, rdx;
+};
+// Runs an ENCLU leaf other than EENTER, ERESUME and EEXIT.
+[[nodiscard]] LeafOutcome run_leaf(SoftEnclave& enclave, const LeafOperands& operands);
+
+}  // namespace coffer::processor

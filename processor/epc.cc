@@ -1,0 +1,41 @@
+#include "processor/epc.h"
+
+namespace coffer::processor {
+
+Result<Epc> Epc::create(std::uint64_t size, bool want_secret) {
+  const std::uint64_t frames = (size + sgx::kPageSize - 1) / sgx::kPageSize;
+  if (frames == 0 || frames >= kNoFrame) return input_error("an EPC of " + std::to_string(size) + " bytes cannot be");
+  auto memory = ProtectedMemory::open(frames * sgx::kPageSize, want_secret);
+  if (!memory) return std::unexpected(memory.error());
+  return Epc(std::move(*memory), static_cast<std::uint32_t>(frames));
+}
+
+std::optional<Epc::Run> Epc::allocate(std::uint32_t count) {
+  if (free_count_ == 0 || count == 0) return std::nullopt;
+  Run best{0, 0};
+  Run current{0, 0};
+  // Once around, from where the last run ended; a run never wraps.
+  for (std::uint32_t step = 0; step < frame_count() && best.count < count; ++step) {
+    const std::uint32_t frame = (next_ + step) % frame_count();
+    if (used_[frame] || (frame == 0 && current.count != 0)) {
+      current = {frame, 0};
+      if (used_[frame]) continue;
+    }
+    if (current.count == 0) current.first = frame;
+    ++current.count;
+    if (current.count > best.count) best = current;
+  }
+  for (std::uint32_t i = 0; i < best.count; ++i) used_[best.first + i] = true;
+  free_count_ -= best.count;
+  next_ = (best.first + best.count) % frame_count();
+  return best;
+}
+
+void Epc::release(std::uint32_t frame) {
+  if (epcm_[frame].backing == Backing::kPlain) memory_.discard_plain(frame, 1);
+  epcm_[frame] = EpcmEntry{};
+  used_[frame] = false;
+  ++free_count_;
+}
+
+}  // namespace coffer::processor

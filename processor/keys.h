@@ -1,0 +1,52 @@
+// Key derivation: what EGETKEY and EREPORT compute from the platform's fuses (Intel SDM volume 3D, 40.4 EGETKEY).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "sgx/arch.h"
+
+namespace coffer::processor {
+
+// What only this platform has. Made once, at random, and kept in the state directory.
+struct Fuses {
+  Key256 root_sealing;       // never leaves the platform
+  Key256 root_provisioning;  // what a manufacturer would know too
+  sgx::Bytes<16> cpu_svn{};
+  sgx::Bytes<16> owner_epoch{};
+
+  // Reads $state/fuses, making it (0600) on first use. Input error where the file is damaged: never silently remade,
+  // since that would lose everything that was sealed.
+  [[nodiscard]] static Result<Fuses> load_or_make(const std::filesystem::path& state_directory);
+  // Random ones that are kept nowhere: for tests, and machines that ask for it.
+  [[nodiscard]] static Result<Fuses> ephemeral();
+};
+
+// An outcome of EGETKEY: kSuccess and a key, or the error that goes to RAX.
+struct KeyOutcome {
+  sgx::LeafError error = sgx::LeafError::kSuccess;
+  Key128 key;
+};
+
+// Thread-safe after construction.
+class KeyVault {
+ public:
+  explicit KeyVault(Fuses fuses);
+
+  // EGETKEY for the enclave that `secs` describes. The request's reserved fields have been checked.
+  [[nodiscard]] KeyOutcome derive(const sgx::Secs& secs, const sgx::KeyRequest& request) const;
+  // Completes a report: key id and MAC under the report key of `target`.
+  void seal_report(const sgx::TargetInfo& target, sgx::Report& report) const;
+  [[nodiscard]] const sgx::Bytes<16>& cpu_svn() const { return fuses_.cpu_svn; }
+
+ private:
+  Fuses fuses_;
+  sgx::Bytes<32> report_key_id_{};  // fresh at each start, as a processor's at reset
+};
+
+// AES-128-CMAC (NIST SP 800-38B), as REPORT's MAC is made.
+void cmac_aes128(const Key128& key, std::span<const std::byte> message, std::span<std::byte, 16> mac);
+
+}  // namespace coffer::processor

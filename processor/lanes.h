@@ -1,0 +1,22 @@
+// Lanes: one block of memory for each operating-system thread that enters enclaves, holding its Lane and its alternate
+// signal stack. All blocks stand in one reserved region, so that a signal handler can tell from its stack pointer
+// whether, and on which lane, it runs, without thread-local storage (the FS base may be the enclave's).
+#pragma once
+
+#include <cstdint>
+
+namespace coffer::processor {
+
+struct Lane;
+
+// The calling thread's lane, made at its first use and kept until the thread ends; null where the machine has no memory
+// for it. Sets the thread's alternate signal stack.
+[[nodiscard]] Lane* this_lane();
+// The lane whose block holds this stack address; null for any other address. Async-signal-safe, needs no TLS.
+[[nodiscard]] Lane* lane_of_stack(std::uintptr_t address);
+// Turns Syscall User Dispatch on for lanes made from now on (rung `inline`).
+void use_syscall_user_dispatch();
+// The signal of interrupt_thread().
+[[nodiscard]] int interrupt_signal();
+
+}  // namespace coffer::processor

@@ -1,0 +1,95 @@
+#include "processor/protected_memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "sgx/arch.h"
+
+namespace coffer::processor {
+
+namespace {
+
+FileDescriptor open_secret(std::size_t size, std::string* missing) {
+  FileDescriptor fd(static_cast<int>(::syscall(SYS_memfd_secret, 0)));
+  if (!fd) {
+    *missing = errno == ENOSYS ? "memfd_secret is not offered by this kernel (Linux 5.14 or later; before 6.5 boot with "
+                                 "secretmem.enable=1): enclave pages stand in ordinary memory"
+                               : "memfd_secret is refused here (a container's seccomp profile?): enclave pages stand in "
+                                 "ordinary memory";
+    return fd;
+  }
+  if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0 || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
+    *missing = "memfd_secret cannot be sized: enclave pages stand in ordinary memory";
+    fd.reset();
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<ProtectedMemory> ProtectedMemory::open(std::size_t size, bool want_secret) {
+  ProtectedMemory memory;
+  memory.plain_ = FileDescriptor(::memfd_create("coffer-epc", MFD_CLOEXEC));
+  if (!memory.plain_) return system_error("cannot make the EPC", errno);
+  if (::ftruncate(memory.plain_.get(), static_cast<off_t>(size)) != 0) {
+    return system_error("cannot size the EPC to " + std::to_string(size) + " bytes", errno);
+  }
+  if (want_secret) memory.secret_ = open_secret(size, &memory.missing_);
+  return memory;
+}
+
+Result<Backing> ProtectedMemory::map(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
+                                     Backing backing) {
+  void* where = reinterpret_cast<void*>(address);
+  const std::size_t size = count * sgx::kPageSize;
+  const auto offset = static_cast<off_t>(frame * sgx::kPageSize);
+  if (backing == Backing::kSecret && secret_) {
+    if (::mmap(where, size, protection, MAP_SHARED | MAP_FIXED, secret_.get(), offset) != MAP_FAILED) return backing;
+    if (errno != EAGAIN && errno != ENOMEM) return system_error("cannot map protected memory", errno);
+    missing_ =
+        "the locked-memory limit (ulimit -l) is smaller than the enclave: pages beyond it stand in ordinary memory, "
+        "not in memfd_secret; raise the limit or grant CAP_IPC_LOCK";
+  }
+  if (::mmap(where, size, protection, MAP_SHARED | MAP_FIXED, plain_.get(), offset) == MAP_FAILED) {
+    return system_error("cannot map enclave memory", errno);
+  }
+  ::madvise(where, size, MADV_DONTDUMP);
+  return Backing::kPlain;
+}
+
+Result<void> ProtectedMemory::fill_plain(std::size_t frame, ByteView content) {
+  auto offset = static_cast<off_t>(frame * sgx::kPageSize);
+  while (!content.empty()) {
+    const ssize_t written = ::pwrite(plain_.get(), content.data(), content.size(), offset);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return system_error("cannot fill enclave memory", errno);
+    content = content.subspan(static_cast<std::size_t>(written));
+    offset += written;
+  }
+  return {};
+}
+
+bool ProtectedMemory::patch_plain(std::size_t frame, std::size_t offset, ByteView content) {
+  return ::pwrite(plain_.get(), content.data(), content.size(), static_cast<off_t>(frame * sgx::kPageSize + offset)) ==
+         static_cast<ssize_t>(content.size());
+}
+
+void ProtectedMemory::discard_plain(std::size_t frame, std::size_t count) {
+  // Best effort: a file system without holes keeps the memory until the enclave ends; the pages are zeroed on reuse.
+  (void)::fallocate(plain_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(frame * sgx::kPageSize), static_cast<off_t>(count * sgx::kPageSize));
+}
+
+Result<void> ProtectedMemory::reserve(std::uintptr_t address, std::size_t size) {
+  if (::mmap(reinterpret_cast<void*>(address), size, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    return system_error("cannot reserve enclave addresses", errno);
+  }
+  return {};
+}
+
+}  // namespace coffer::processor

@@ -1,0 +1,46 @@
+// The memory that EPC frames stand in: two sparse files of the EPC's size, one of memfd_secret for pages that hold
+// secrets, one ordinary for code and read-only pages (measured, not secret; memfd_secret cannot be executable).
+// Frame f lives at offset f * 4096 of whichever file its page was given. Not thread-safe: the Epc's lock covers it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "base/bytes.h"
+#include "base/file.h"
+#include "base/result.h"
+
+namespace coffer::processor {
+
+enum class Backing : std::uint8_t { kSecret, kPlain };
+
+class ProtectedMemory {
+ public:
+  // size: bytes, a multiple of 4096. want_secret is false on `inline`, which protects nothing.
+  [[nodiscard]] static Result<ProtectedMemory> open(std::size_t size, bool want_secret);
+
+  // Maps frames [frame, frame + count) at `address`, replacing what is there. A secret mapping that the machine refuses
+  // (the memlock limit) becomes an ordinary one and is counted; the backing that was used is returned.
+  [[nodiscard]] Result<Backing> map(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
+                                    Backing backing);
+  // Fills plain frames before they are mapped read-only or executable.
+  [[nodiscard]] Result<void> fill_plain(std::size_t frame, ByteView content);
+  // Changes bytes of a plain frame (fast paths in code that is mapped without write permission).
+  [[nodiscard]] bool patch_plain(std::size_t frame, std::size_t offset, ByteView content);
+  // Gives plain frames' memory back to the machine.
+  void discard_plain(std::size_t frame, std::size_t count);
+
+  // Reserves address space without memory behind it: any access faults.
+  [[nodiscard]] static Result<void> reserve(std::uintptr_t address, std::size_t size);
+
+  // Why pages that should be secret stand in ordinary memory; empty where none does.
+  [[nodiscard]] const std::string& missing() const { return missing_; }
+
+ private:
+  FileDescriptor secret_;
+  FileDescriptor plain_;
+  std::string missing_;
+};
+
+}  // namespace coffer::processor

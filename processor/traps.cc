@@ -1,0 +1,298 @@
+// Faults of enclave code: signals become ENCLU leaves or asynchronous exits.
+//
+// The handler starts on the FS base of whoever was interrupted. It finds its lane from its own stack (SA_ONSTACK), and
+// loads the host's FS before it calls anything that might use thread-local storage.
+#include <csignal>
+#include <cstring>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <mutex>
+
+#include "processor/entry.h"
+#include "processor/lanes.h"
+
+extern "C" {
+extern const char coffer_entry_begin[];
+extern const char coffer_entry_end[];
+extern const char coffer_exit_landing[];
+void coffer_signal_return();
+}
+
+namespace coffer::processor {
+
+namespace {
+
+constexpr std::array kTrapSignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS};
+
+// The kernel's own structure; the C library's sigaction() is passed by, because sanitizers wrap handlers that are
+// installed through it in code that needs the host's FS base.
+struct KernelSigaction {
+  std::uintptr_t handler;  // void (*)(int, siginfo_t*, void*), or one of the two below
+  unsigned long flags;
+  void (*restorer)();
+  unsigned long mask;
+};
+constexpr std::uintptr_t kDefault = 0;
+constexpr std::uintptr_t kIgnore = 1;
+constexpr unsigned long kSaRestorer = 0x04000000;
+
+std::array<KernelSigaction, 65> previous_actions;
+
+std::uint64_t get(const ucontext_t* context, int index) {
+  return static_cast<std::uint64_t>(context->uc_mcontext.gregs[index]);
+}
+void set(ucontext_t* context, int index, std::uint64_t value) {
+  context->uc_mcontext.gregs[index] = static_cast<greg_t>(value);
+}
+
+bool in_entry_code(std::uint64_t rip) {
+  return rip >= reinterpret_cast<std::uint64_t>(coffer_entry_begin) &&
+         rip < reinterpret_cast<std::uint64_t>(coffer_entry_end);
+}
+
+std::uint8_t vector_of(int signal, const siginfo_t* info, std::uint64_t trap_number) {
+  if (signal == SIGSYS) return sgx::vector::kInvalidOpcode;  // `syscall` is #UD inside an enclave
+  if (signal == SIGBUS) return sgx::vector::kPageFault;
+  if (signal == SIGTRAP && info->si_code == SI_KERNEL) return sgx::vector::kBreakpoint;
+  return static_cast<std::uint8_t>(trap_number);
+}
+
+ExceptionInfo describe(int signal, const siginfo_t* info, ucontext_t* context) {
+  ExceptionInfo e;
+  e.signal = signal;
+  e.vector = vector_of(signal, info, get(context, REG_TRAPNO));
+  if (e.vector == sgx::vector::kPageFault) {
+    e.address = get(context, REG_CR2);
+    e.error_code = static_cast<std::uint32_t>(get(context, REG_ERR));
+  } else if (e.vector == sgx::vector::kGeneralProtection) {
+    e.error_code = static_cast<std::uint32_t>(get(context, REG_ERR));
+  }
+  return e;
+}
+
+// The vectors that EXITINFO reports (SDM 3D table 34-11); #PF and #GP only where MISCSELECT asks for EXINFO.
+std::uint32_t exit_info_of(const SoftEnclave& enclave, std::uint8_t vector) {
+  namespace v = sgx::vector;
+  switch (vector) {
+    case v::kBreakpoint: return sgx::exit_info::kValid | sgx::exit_info::kSoftware | vector;
+    case v::kDivideError:
+    case v::kDebug:
+    case v::kBoundRange:
+    case v::kInvalidOpcode:
+    case v::kX87:
+    case v::kAlignmentCheck:
+    case v::kSimd: return sgx::exit_info::kValid | sgx::exit_info::kHardware | vector;
+    case v::kPageFault:
+    case v::kGeneralProtection:
+      if ((enclave.secs().misc_select & sgx::kMiscExInfo) == 0) return 0;
+      return sgx::exit_info::kValid | sgx::exit_info::kHardware | vector;
+    default: return 0;
+  }
+}
+
+void save_general_registers(ucontext_t* context, const Lane& lane, sgx::GprArea& gpr) {
+  gpr.rax = get(context, REG_RAX);
+  gpr.rcx = get(context, REG_RCX);
+  gpr.rdx = get(context, REG_RDX);
+  gpr.rbx = get(context, REG_RBX);
+  gpr.rsp = get(context, REG_RSP);
+  gpr.rbp = get(context, REG_RBP);
+  gpr.rsi = get(context, REG_RSI);
+  gpr.rdi = get(context, REG_RDI);
+  gpr.r8 = get(context, REG_R8);
+  gpr.r9 = get(context, REG_R9);
+  gpr.r10 = get(context, REG_R10);
+  gpr.r11 = get(context, REG_R11);
+  gpr.r12 = get(context, REG_R12);
+  gpr.r13 = get(context, REG_R13);
+  gpr.r14 = get(context, REG_R14);
+  gpr.r15 = get(context, REG_R15);
+  gpr.rflags = get(context, REG_EFL);
+  gpr.rip = get(context, REG_RIP);
+  gpr.fs_base = lane.enclave_fs;
+  gpr.gs_base = lane.enclave_gs;
+}
+
+// The signal frame holds a standard-format XSAVE image; the SSA gets the components of XFRM, the frame the initial
+// state, so that no register of the enclave survives the exit.
+void save_vector_state(ucontext_t* context, const Lane& lane, std::byte* xsave) {
+  auto* area = reinterpret_cast<std::byte*>(context->uc_mcontext.fpregs);
+  if (area == nullptr) return;
+  std::memcpy(xsave, area, xsave_area_size(lane.xsave_mask));
+  std::memset(xsave + 464, 0, 48);  // the kernel's own notes in the legacy area
+  std::uint64_t header[8] = {};
+  std::memcpy(header, xsave + 512, 8);
+  header[0] &= lane.xsave_mask;
+  std::memcpy(xsave + 512, header, sizeof(header));
+
+  const std::uint64_t none = 0;
+  std::memcpy(area + 512, &none, sizeof(none));
+  std::memset(area + 32, 0, 384);  // x87 and SSE registers
+  const std::uint16_t control_word = 0x37f;
+  const std::uint32_t mxcsr = 0x1f80;
+  std::memcpy(area, &control_word, sizeof(control_word));
+  std::memcpy(area + 24, &mxcsr, sizeof(mxcsr));
+}
+
+void return_to_host(ucontext_t* context, Lane& lane, ExitKind kind) {
+  lane.exit_kind = kind;
+  lane.inside = 0;
+  lane.dispatch &= ~0xffull;
+  set(context, REG_RIP, reinterpret_cast<std::uint64_t>(coffer_exit_landing));
+  set(context, REG_RSP, lane.host_rsp);
+  set(context, REG_EFL, 0x202);
+}
+
+// AEX (SDM 3D 37.3): the state into SSA[CSSA], synthetic state into the registers.
+void asynchronous_exit(ucontext_t* context, Lane& lane, const ExceptionInfo* exception) {
+  SoftEnclave& enclave = *lane.enclave;
+  sgx::Tcs& tcs = lane.thread->tcs;
+  const std::uint64_t frame_size = std::uint64_t{enclave.secs().ssa_frame_size} * sgx::kPageSize;
+  auto* frame = reinterpret_cast<std::byte*>(enclave.base() + tcs.ssa_offset + tcs.current_ssa * frame_size);
+  auto* gpr = reinterpret_cast<sgx::GprArea*>(frame + frame_size - sizeof(sgx::GprArea));
+  save_general_registers(context, lane, *gpr);
+  save_vector_state(context, lane, frame);
+  gpr->exit_info = exception == nullptr ? 0 : exit_info_of(enclave, exception->vector);
+  if ((enclave.secs().misc_select & sgx::kMiscExInfo) != 0) {
+    auto* info = reinterpret_cast<sgx::ExInfo*>(reinterpret_cast<std::byte*>(gpr) - sizeof(sgx::ExInfo));
+    *info = exception == nullptr ? sgx::ExInfo{} : sgx::ExInfo{exception->address, exception->error_code, 0};
+  }
+  ++tcs.current_ssa;
+  lane.exception = exception == nullptr ? ExceptionInfo{} : *exception;
+  if (exception != nullptr && !enclave.debug()) lane.exception.address &= ~(sgx::kPageSize - 1);  // as CR2 on AEX
+  lane.exception.rip = get(context, REG_RIP) - enclave.base();
+  for (int r : {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_R8, REG_R9, REG_R10, REG_R11,
+                REG_R12, REG_R13, REG_R14, REG_R15}) {
+    set(context, r, 0);
+  }
+  return_to_host(context, lane, exception == nullptr ? ExitKind::kInterrupt : ExitKind::kException);
+}
+
+bool at_enclu(const SoftEnclave& enclave, std::uint64_t rip) {
+  constexpr std::array<std::uint8_t, 3> kEnclu = {0x0f, 0x01, 0xd7};
+  return enclave.contains(rip, kEnclu.size()) &&
+         enclave.pages_allow(rip - enclave.base(), kEnclu.size(), sgx::SecinfoFlags::kR) &&
+         std::memcmp(reinterpret_cast<const void*>(rip), kEnclu.data(), kEnclu.size()) == 0;
+}
+
+// The faithful path of ENCLU: the instruction trapped as #UD. True where the enclave goes on or has left; false where
+// the leaf itself faulted, with *exception changed to that fault.
+bool emulate_enclu(ucontext_t* context, Lane& lane, ExceptionInfo* exception) {
+  if (get(context, REG_RAX) == SGX_ENCLU_EEXIT) {
+    lane.registers = {get(context, REG_RDI), get(context, REG_RSI), get(context, REG_RDX), get(context, REG_R8),
+                      get(context, REG_R9)};
+    return_to_host(context, lane, ExitKind::kExit);
+    return true;
+  }
+  const LeafOperands operands{get(context, REG_RAX) & 0x7fffffff, get(context, REG_RBX), get(context, REG_RCX),
+                              get(context, REG_RDX)};
+  const LeafOutcome outcome = run_leaf(*lane.enclave, operands);
+  if (outcome.fault == LeafOutcome::Fault::kNone) {
+    constexpr std::uint64_t kZeroFlag = 0x40;
+    set(context, REG_RAX, static_cast<std::uint64_t>(outcome.error));
+    const std::uint64_t flags = get(context, REG_EFL) & ~kZeroFlag;
+    set(context, REG_EFL, outcome.error == sgx::LeafError::kSuccess ? flags : flags | kZeroFlag);
+    set(context, REG_RIP, get(context, REG_RIP) + 3);
+    return true;
+  }
+  const bool is_page_fault = outcome.fault == LeafOutcome::Fault::kPageFault;
+  exception->vector = is_page_fault ? sgx::vector::kPageFault : sgx::vector::kGeneralProtection;
+  exception->address = outcome.fault_address;
+  exception->error_code = 0;
+  exception->signal = SIGSEGV;
+  return false;
+}
+
+void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lane& lane) {
+  asm volatile("rdgsbase %0" : "=r"(lane.enclave_gs));
+  if (signal == interrupt_signal()) return asynchronous_exit(context, lane, nullptr);
+  ExceptionInfo exception = describe(signal, info, context);
+  if (signal == SIGSYS) set(context, REG_RIP, get(context, REG_RIP) - 2);
+  const std::uint64_t rip = get(context, REG_RIP);
+  if (signal == SIGILL && at_enclu(*lane.enclave, rip)) {
+    lane.inside = 0;
+    const bool done = emulate_enclu(context, lane, &exception);
+    if (done) {
+      lane.inside = lane.exit_kind == ExitKind::kNone ? 1 : 0;
+      return;
+    }
+  }
+  asynchronous_exit(context, lane, &exception);
+}
+
+void chain(int signal, siginfo_t* info, void* context) {
+  const KernelSigaction& previous = previous_actions[signal];
+  if (previous.handler == kIgnore) return;
+  if (previous.handler != kDefault) {
+    reinterpret_cast<void (*)(int, siginfo_t*, void*)>(previous.handler)(signal, info, context);
+    return;
+  }
+  // The default is to die of it: put it back, and the instruction (or the re-sent signal) does the rest.
+  KernelSigaction action{};
+  ::syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
+  if (info->si_code <= 0) ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
+}
+
+[[gnu::no_stack_protector, gnu::no_sanitize("address", "undefined", "thread")]] void handle_trap(int signal,
+                                                                                                siginfo_t* info,
+                                                                                                void* raw) {
+  auto* context = static_cast<ucontext_t*>(raw);
+  Lane* lane = lane_of_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
+  if (lane == nullptr) {  // a thread that never entered an enclave
+    if (signal != interrupt_signal()) chain(signal, info, raw);
+    return;
+  }
+  std::uint64_t interrupted_fs = 0;
+  asm volatile("rdfsbase %0" : "=r"(interrupted_fs));
+  asm volatile("wrfsbase %0" ::"r"(lane->host_fs) : "memory");
+  const std::uint64_t interrupted_dispatch = lane->dispatch;
+  lane->dispatch = interrupted_dispatch & ~0xffull;
+  const int saved_errno = errno;
+  const bool inside = lane->inside != 0 && !in_entry_code(get(context, REG_RIP));
+  if (inside) {
+    lane->enclave_fs = interrupted_fs;
+    trap_in_enclave(signal, info, context, *lane);
+  } else if (signal != interrupt_signal()) {
+    chain(signal, info, raw);
+  }
+  errno = saved_errno;
+  if (!inside || lane->inside != 0) {  // back to where the signal came from
+    lane->dispatch = interrupted_dispatch;
+    asm volatile("wrfsbase %0" ::"r"(interrupted_fs) : "memory");
+  } else {
+    asm volatile("wrgsbase %0" ::"r"(lane->host_gs) : "memory");
+  }
+}
+
+Result<void> install(int signal) {
+  KernelSigaction action{};
+  action.handler = reinterpret_cast<std::uintptr_t>(&handle_trap);
+  action.flags = SA_SIGINFO | SA_ONSTACK | kSaRestorer;
+  action.restorer = coffer_signal_return;
+  action.mask = 1ul << (interrupt_signal() - 1);
+  if (::syscall(SYS_rt_sigaction, signal, &action, &previous_actions[static_cast<std::size_t>(signal)], 8) != 0) {
+    return system_error("cannot install a trap handler", errno);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> install_traps(SyscallTrap how) {
+  static std::once_flag once;
+  static Result<void> result;
+  std::call_once(once, [how] {
+    if (how == SyscallTrap::kUserDispatch) use_syscall_user_dispatch();
+    for (int signal : kTrapSignals) {
+      if (result) result = install(signal);
+    }
+    if (result) result = install(interrupt_signal());
+  });
+  return result;
+}
+
+}  // namespace coffer::processor
