@@ -1,0 +1,76 @@
+# Shared by the acceptance tests. Sourced first; not run. The test stands in an empty folder of its own, $COFFER is the
+# command, and $COFFER_HOME is a state directory of its own.
+set -euo pipefail
+
+fail() {
+  echo "FAILED: $*" >&2
+  exit 1
+}
+skip() {
+  echo "$*"
+  exit 77
+}
+
+# status_of COMMAND...: runs it, leaves its exit status in $status, its words in out.txt and err.txt.
+status_of() {
+  status=0
+  "$@" >out.txt 2>err.txt || status=$?
+}
+expect_status() {  # EXPECTED COMMAND...
+  local expected=$1
+  shift
+  status_of "$@"
+  ((status == expected)) ||
+    fail "exit status $status instead of $expected: $*"$'\n'"stdout: $(head -c 2000 out.txt)"$'\n'"stderr: $(head -c 2000 err.txt)"
+}
+expect_output() {  # EXPECTED: what the last command printed
+  [[ $(cat out.txt) == "$1" ]] || fail "printed '$(head -c 2000 out.txt)' instead of '$1'"
+}
+# The last command's error was one line for a person, which matches the pattern.
+expect_error_line() {  # PATTERN
+  (($(wc -l <err.txt) == 1)) || fail "not one line on stderr: $(cat err.txt)"
+  grep -Eq -- "$1" err.txt || fail "'$(cat err.txt)' does not match '$1'"
+}
+
+# compile NAME [FLAGS...] <SOURCE: an ordinary static-pie program.
+compile() {
+  local name=$1
+  shift
+  cat >"$name.cc"
+  g++ -std=c++20 -O2 -static-pie -o "$name" "$name.cc" "$@"
+}
+# sign NAME [OPTIONS...]: makes NAME.enclave of the program NAME.
+sign() {
+  local name=$1
+  shift
+  [[ -f signer.pem ]] || "$COFFER" key new signer.pem >/dev/null
+  "$COFFER" sign "$name" --key signer.pem -o "$name.enclave" "$@" >/dev/null
+}
+
+# family PID: it and every process below it.
+family() {
+  local child
+  echo "$1"
+  for child in $(cat "/proc/$1"/task/*/children 2>/dev/null); do family "$child"; done
+}
+# cell_of PID: the enclave's process below the host program PID.
+cell_of() { family "$1" | sed -n 2p; }
+
+# wait_for SECONDS COMMAND...: until the command holds.
+wait_for() {
+  local tries=$(($1 * 20))
+  shift
+  while ((tries-- > 0)); do
+    "$@" && return 0
+    sleep 0.05
+  done
+  return 1
+}
+gone() { [[ ! -e /proc/$1 ]] || [[ $(awk '/^State/ { print $2 }' "/proc/$1/status" 2>/dev/null) == Z ]]; }
+
+flip_bit() {  # FROM TO OFFSET
+  python3 -c 'import pathlib, sys
+content = bytearray(pathlib.Path(sys.argv[1]).read_bytes())
+content[int(sys.argv[3])] ^= 1 << (int(sys.argv[3]) % 8)
+pathlib.Path(sys.argv[2]).write_bytes(content)' "$@"
+}
