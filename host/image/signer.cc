@@ -114,10 +114,10 @@ Result<std::vector<MeasuredInput>> collect_files(const Settings& settings) {
 
 Result<UnsignedImage> build_image(const SignInput& input) {
   if (auto checked = check_settings(input.settings); !checked) return std::unexpected(checked.error());
-  auto kernel = ElfProgram::parse(input.kernel, "the enclave kernel");
-  if (!kernel) return std::unexpected(kernel.error());
   auto program = ElfProgram::parse(input.program, input.program_name);
   if (!program) return std::unexpected(program.error());
+  auto kernel = ElfProgram::parse(input.kernel, "the enclave kernel");
+  if (!kernel) return std::unexpected(kernel.error());
   if (program->segments().size() > boundary::kMaxSegments) {
     return input_error(fmt::format("{}: has {} segments to load, at most {} are possible; link with the default script",
                                    input.program_name, program->segments().size(), boundary::kMaxSegments));

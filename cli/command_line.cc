@@ -1,0 +1,93 @@
+#include "cli/command_line.h"
+
+#include <cstdio>
+#include <string>
+
+#include "cli/verbs.h"
+
+namespace coffer::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+#ifdef COFFER_VERB_doctor
+    "  coffer doctor                                   what this machine offers\n"
+#endif
+    "  coffer new hello && make -C hello               a small program of your own\n"
+    "  coffer key new signer.pem                       a key to sign enclaves with\n"
+    "  coffer sign hello/hello --key signer.pem --config hello/coffer.toml -o hello.enclave\n"
+#ifdef COFFER_VERB_inspect
+    "  coffer inspect hello.enclave                    its identity, checked\n"
+#endif
+#ifdef COFFER_VERB_run
+    "  coffer run hello.enclave -- world               run it\n"
+#endif
+#ifdef COFFER_VERB_report
+    "  coffer report --help                            what an enclave's report proves\n"
+#endif
+    "\nEvery verb has --help with examples. Exit status: 0 yes, 1 the answer is no, 2 usage or input error.";
+
+void add_verbs(CLI::App& app, int& status) {
+  add_new(app, status);
+  add_key(app, status);
+  add_sign(app, status);
+#ifdef COFFER_VERB_inspect
+  add_inspect(app, status);
+#endif
+#ifdef COFFER_VERB_run
+  add_run(app, status);
+#endif
+#ifdef COFFER_VERB_report
+  add_report(app, status);
+#endif
+#ifdef COFFER_VERB_doctor
+  add_doctor(app, status);
+#endif
+}
+
+// CLI11's messages can have several lines; a usage error is one, with what to do.
+int report_usage(const CLI::App& app, const CLI::ParseError& error) {
+  std::string verb;
+  for (const CLI::App* chosen : app.get_subcommands()) verb = " " + chosen->get_name();
+  std::string message = error.what();
+  for (char& character : message) {
+    if (character == '\n') character = ' ';
+  }
+  while (!message.empty() && (message.back() == ' ' || message.back() == '.')) message.pop_back();
+  return report({ErrorKind::kInput, message + "; see `coffer" + verb + " --help`"});
+}
+
+}  // namespace
+
+int run_command(int argument_count, const char* const* arguments) {
+  CLI::App app{"Coffer runs ordinary programs inside enclaves.", "coffer"};
+  app.set_version_flag("--version", "coffer " COFFER_VERSION);
+  app.require_subcommand(1);
+  app.footer(kExamples);
+  app.get_formatter()->column_width(34);
+  int status = 0;
+  add_verbs(app, status);
+  try {
+    app.parse(argument_count, arguments);
+    return status;
+  } catch (const CLI::Success& success) {  // --help and --version
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    return report_usage(app, error);
+  } catch (const std::exception& error) {
+    return report({ErrorKind::kSystem, error.what()});
+  }
+}
+
+Result<std::filesystem::path> installed_part(const char* name) {
+  std::error_code error;
+  auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return system_error("cannot find the running command in /proc/self/exe", error.value());
+  auto part = self.parent_path().parent_path() / "libexec" / "coffer" / name;
+  if (!std::filesystem::exists(part, error)) {
+    return input_error(part.string() + " is missing: build or install Coffer as a whole");
+  }
+  return part;
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,16 @@
+// The whole command: what main() calls, and tests too.
+#pragma once
+
+#include <filesystem>
+
+#include "base/result.h"
+
+namespace coffer::cli {
+
+// Parses the arguments and runs the verb they name; returns the exit status (0, 1 or 2, or the enclave's for `run`).
+[[nodiscard]] int run_command(int argument_count, const char* const* arguments);
+
+// A part of Coffer that stands beside the running command, e.g. "enclave-kernel.elf" in ../libexec/coffer.
+[[nodiscard]] Result<std::filesystem::path> installed_part(const char* name);
+
+}  // namespace coffer::cli
