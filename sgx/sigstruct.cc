@@ -104,8 +104,15 @@ bool all_zero(const Bytes<Size>& bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
 }
 
+// The manual gives HEADER as one fixed string, but the top bit of its last word ("signed as debug") is free: Intel's
+// launch enclave of 2016, which processors do start, has it set.
+bool is_fixed_header(Bytes<16> header) {
+  header[15] &= 0x7f;
+  return header == kHeader;
+}
+
 bool header_is_valid(const Sigstruct& sigstruct) {
-  return sigstruct.header == kHeader && sigstruct.header2 == kHeader2 &&
+  return is_fixed_header(sigstruct.header) && sigstruct.header2 == kHeader2 &&
          (sigstruct.vendor == 0 || sigstruct.vendor == kVendorIntel) && sigstruct.exponent == kExponent &&
          all_zero(sigstruct.reserved1) && all_zero(sigstruct.reserved2) && all_zero(sigstruct.reserved3) &&
          all_zero(sigstruct.reserved4);

@@ -84,13 +84,26 @@ TEST(Sigstruct, ReservedAndFixedFieldsAreRefusedAsSuch) {
       }
     }
   };
-  refuses(0, 20);     // header and vendor: one flip never leads from 0 to 0x8086
+  refuses(0, 15);     // header but its last byte, see below
+  refuses(16, 4);     // vendor: one flip never leads from 0 to 0x8086
   refuses(24, 16);    // header2
   refuses(44, 84);    // reserved1
   refuses(512, 4);    // exponent
   refuses(910, 2);    // reserved2
   refuses(992, 16);   // reserved3
   refuses(1028, 12);  // reserved4
+}
+
+TEST(Sigstruct, TheDebugBitOfTheHeaderIsFreeAndSigned) {
+  const SigningKey key = *SigningKey::from_pem(testing::kTestKey);
+  Sigstruct sigstruct = unsigned_sigstruct();
+  sigstruct.header[15] = 0x80;
+  ASSERT_TRUE(sign(sigstruct, key));
+  EXPECT_EQ(verify(sigstruct), LeafError::kSuccess);
+  sigstruct.header[15] = 0;
+  EXPECT_EQ(verify(sigstruct), LeafError::kInvalidSignature);
+  sigstruct.header[15] = 0x40;
+  EXPECT_EQ(verify(sigstruct), LeafError::kInvalidSigStruct);
 }
 
 TEST(Sigstruct, BothVendorsAreAccepted) {
