@@ -29,7 +29,7 @@ std::vector<std::string> missing_cpu_features(const MachineFacts& facts) {
   return missing;
 }
 
-Finding software_rung(std::string name, const MachineFacts& facts, const Trial& trap, std::string trap_name,
+Finding software_rung(std::string name, const MachineFacts& facts, const Trial& trap, const std::string& trap_name,
                       std::string detail) {
   if (!facts.is_x86_64) return {std::move(name), Verdict::kNo, "not an x86-64 machine", "enclaves are x86-64 code", {}};
   const std::vector<std::string> missing = missing_cpu_features(facts);
@@ -61,7 +61,7 @@ std::vector<Finding> diagnose_rungs(const MachineFacts& facts) {
 
 Finding diagnose_secret_memory(const MachineFacts& facts) {
   Finding finding{"secret memory", Verdict::kNo, {}, {}, {}};
-  const bool limited = !facts.may_lock_any_amount && facts.locked_memory_limit != ~std::uint64_t{0};
+  const bool limited = !facts.may_raise_limits && facts.locked_memory_limit != ~std::uint64_t{0};
   if (facts.secret_memory.works && !limited) return yes(finding.name, "memfd_secret, as much as there is memory");
   finding.meaning =
       "enclave pages in ordinary memory are still refused to other users and to debuggers, but root reads them "
@@ -70,7 +70,9 @@ Finding diagnose_secret_memory(const MachineFacts& facts) {
     finding.verdict = Verdict::kPartial;
     finding.detail = "memfd_secret up to the locked-memory limit of " +
                      std::to_string(facts.locked_memory_limit / 1024) + " KiB, ordinary memory beyond it";
-    finding.remedy = "raise the limit (ulimit -l, or memlock in /etc/security/limits.conf) or grant CAP_IPC_LOCK";
+    finding.remedy =
+        "raise the hard limit: memlock in /etc/security/limits.conf, LimitMEMLOCK= of a systemd unit, --ulimit memlock "
+        "of a container";
     return finding;
   }
   finding.detail = "memfd_secret: " + error_text(facts.secret_memory);
@@ -79,7 +81,7 @@ Finding diagnose_secret_memory(const MachineFacts& facts) {
   } else if (facts.secret_memory.error == EPERM) {
     finding.remedy = "permit memfd_secret in the container's seccomp profile";
   } else {
-    finding.remedy = "raise the locked-memory limit (ulimit -l) or grant CAP_IPC_LOCK";
+    finding.remedy = "raise the locked-memory limit: memlock in /etc/security/limits.conf";
   }
   return finding;
 }

@@ -67,15 +67,15 @@ TEST(Diagnosis, EachRungNeedsItsOwnTrap) {
   EXPECT_FALSE(diagnose(facts).enclaves_can_run);
 }
 
-TEST(Diagnosis, SecretMemoryIsBoundedByTheLimitWithoutTheCapability) {
+TEST(Diagnosis, SecretMemoryIsBoundedByTheLimitThatTheCellCannotLift) {
   MachineFacts facts = complete_machine();
   facts.locked_memory_limit = 8192 * 1024;
   Finding finding = named(diagnose(facts).protections, "secret memory");
   EXPECT_EQ(finding.verdict, Verdict::kPartial);
   EXPECT_NE(finding.detail.find("8192 KiB"), std::string::npos);
-  EXPECT_NE(finding.remedy.find("ulimit -l"), std::string::npos);
+  EXPECT_NE(finding.remedy.find("hard limit"), std::string::npos);
 
-  facts.may_lock_any_amount = true;
+  facts.may_raise_limits = true;
   EXPECT_EQ(named(diagnose(facts).protections, "secret memory").verdict, Verdict::kYes);
 
   facts.secret_memory = {false, ENOSYS};

@@ -161,11 +161,11 @@ MachineFacts probe_machine() {
   probe_cpu(facts);
 
   facts.secret_memory = try_secret_memory();
-  facts.may_lock_any_amount = has_capability(CAP_IPC_LOCK);
+  facts.may_raise_limits = has_capability(CAP_SYS_RESOURCE);
   facts.may_trace = has_capability(CAP_SYS_PTRACE);
   rlimit limit{};
   if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
-    facts.locked_memory_limit = limit.rlim_cur == RLIM_INFINITY ? ~std::uint64_t{0} : limit.rlim_cur;
+    facts.locked_memory_limit = limit.rlim_max == RLIM_INFINITY ? ~std::uint64_t{0} : limit.rlim_max;
   }
   facts.seccomp_trap = try_seccomp_trap();
   facts.syscall_user_dispatch = try_syscall_user_dispatch();

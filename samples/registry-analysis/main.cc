@@ -90,10 +90,11 @@ int run_analyse(std::span<const std::string_view> arguments) {
   registry::Database database(options.database, registry::Database::Mode::kRead);
   const std::string text = registry::analyse(database, options.top);
   const registry::Digest digest = registry::sha256(text);
-  std::cout << text << "SHA-256 of these results: " << registry::hex(digest.data(), digest.size()) << std::endl;
+  std::cout << text << "SHA-256 of these results: " << registry::hex(digest.data(), digest.size()) << '\n'
+            << std::flush;
   if (options.report) write_report(*options.report, digest);
   if (options.pause) {
-    std::cout << "pausing with the database open; a line on standard input ends the program" << std::endl;
+    std::cout << "pausing with the database open; a line on standard input ends the program\n" << std::flush;
     std::string line;
     std::getline(std::cin, line);
   }
