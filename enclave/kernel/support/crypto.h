@@ -1,6 +1,7 @@
 // Cryptography for the enclave kernel's own use. Freestanding; no allocation; every function is thread-safe, and
 // objects may be used by one thread at a time. In the kernel OpenSSL's assembler members carry it; hosted unit tests
-// link enclave/kernel/testing/crypto_hosted.cc instead.
+// link enclave/kernel/testing/crypto_hosted.cc instead. Every operation preserves the application's vector registers
+// and needs some 5 KiB of stack.
 #pragma once
 
 #include <array>
@@ -13,6 +14,10 @@ namespace coffer::kernel {
 inline constexpr std::size_t kAesGcmNonceSize = 12;
 inline constexpr std::size_t kAesGcmTagSize = 16;
 inline constexpr std::size_t kSha256Size = 32;
+
+// To be called once at the kernel's start, before anything else here: checks the processor (panics where it has no
+// AES-NI or PCLMULQDQ) and that AES-GCM and SHA-256 compute known answers.
+void init_crypto();
 
 // AES-256-GCM (NIST SP 800-38D) under one key: the expanded key and the hash tables, wiped on destruction.
 class AesGcm256 {
@@ -39,6 +44,24 @@ class AesGcm256 {
 };
 
 void sha256(std::span<const std::byte> data, std::span<std::byte, kSha256Size> digest);
+
+// SHA-256 of data that comes in pieces (FIPS 180-4). Wiped on destruction.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void update(std::span<const std::byte> data);
+  // Once, and nothing after it.
+  void finish(std::span<std::byte, kSha256Size> digest);
+
+ private:
+  alignas(8) std::byte state_[112];
+};
+
+// AES-128-CMAC (RFC 4493): what SGX authenticates reports with.
+void aes128_cmac(std::span<const std::byte, 16> key, std::span<const std::byte> data, std::span<std::byte, 16> mac);
 
 // RFC 2104 with SHA-256.
 void hmac_sha256(std::span<const std::byte> key, std::span<const std::byte> data,

@@ -1,0 +1,77 @@
+#include "enclave/kernel/support/cpu_features.h"
+
+#include <atomic>
+
+#include "enclave/kernel/core/locks.h"
+
+namespace coffer::kernel {
+namespace {
+
+struct Registers {
+  std::uint32_t a, b, c, d;
+};
+
+Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
+  Registers r{};
+  asm volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
+  return r;
+}
+
+std::uint64_t enabled_state() {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (std::uint64_t{high} << 32) | low;
+}
+
+constexpr bool bit(std::uint32_t word, unsigned index) { return ((word >> index) & 1) != 0; }
+
+// x87, SSE, AVX and the three parts of AVX-512; PKRU and AMX are not crypto's to touch.
+constexpr std::uint64_t kVectorState = 0xe7;
+constexpr std::uint64_t kAvxState = 0x6;
+constexpr std::uint64_t kAvx512State = 0xe6;
+
+CpuFeatures detect() {
+  const std::uint32_t last_leaf = cpuid(0, 0).a;
+  const Registers basic = cpuid(1, 0);
+  const Registers extended = last_leaf >= 7 ? cpuid(7, 0) : Registers{};
+  CpuFeatures features{};
+  features.capability[0] = basic.d & ~(1U << 30);  // bit 30 would claim an Intel core, which only tunes code paths
+  features.capability[1] = basic.c & ~(1U << 11);  // bit 11 would claim AMD's XOP
+  features.capability[2] = extended.b;
+  features.capability[3] = extended.c;
+  const std::uint64_t enabled = bit(basic.c, 27) ? enabled_state() : 0;
+  features.vector_state = enabled & kVectorState;
+  if ((enabled & kAvxState) != kAvxState) {
+    features.capability[1] &= ~((1U << 28) | (1U << 12));  // AVX, FMA
+    features.capability[2] &= ~(1U << 5);                  // AVX2
+    features.capability[3] &= ~((1U << 9) | (1U << 10));   // VAES, VPCLMULQDQ
+  }
+  if ((enabled & kAvx512State) != kAvx512State) {
+    features.capability[2] &= ~((1U << 16) | (1U << 17) | (1U << 21) | (1U << 28) | (1U << 30) | (1U << 31));
+  }
+  features.aes_ni = bit(basic.c, 25);
+  features.pclmulqdq = bit(basic.c, 1);
+  features.rdrand = bit(basic.c, 30);
+  features.rdseed = bit(extended.b, 18);
+  features.xsavec = last_leaf >= 0xd && bit(cpuid(0xd, 1).a, 1);
+  return features;
+}
+
+constinit CpuFeatures detected{};
+constinit std::atomic<bool> is_detected{false};
+constinit SpinLock detecting;
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+  if (is_detected.load(std::memory_order_acquire)) return detected;
+  const LockGuard guard(detecting);
+  if (!is_detected.load(std::memory_order_relaxed)) {
+    detected = detect();
+    is_detected.store(true, std::memory_order_release);
+  }
+  return detected;
+}
+
+}  // namespace coffer::kernel
