@@ -1,0 +1,63 @@
+// A rung of the ladder: what executes an enclave. One interface for all of them: build, sign off, enter, end.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/arena.h"
+#include "processor/entry.h"
+#include "sgx/builder.h"
+
+namespace coffer::host {
+
+using processor::Registers;
+
+// Where the enclave's threads are: TCS i stands at first_tcs + i * stride.
+struct ThreadPlan {
+  std::uint64_t first_tcs = 0, stride = 0;
+  std::uint32_t count = 0;
+};
+
+// Why an enclave thread cannot go on.
+struct ThreadDeath {
+  int signal = 0;                   // 0: the enclave was ended from outside
+  std::uint64_t rip = 0, address = 0;  // RIP relative to the enclave's base
+};
+
+// What came of entering: a request of the enclave in the registers, or the end of the thread.
+struct EnterResult {
+  bool dead = false;
+  ThreadDeath death;
+};
+
+// Thread-safety: building and init() from one thread; enter() from any, one at a time for each enclave thread;
+// destroy() from any at any time.
+class Rung : public sgx::EnclaveBuilder {
+ public:
+  // EINIT. Refused where the processor refuses: the message says which check failed.
+  [[nodiscard]] virtual Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) = 0;
+  [[nodiscard]] virtual Result<void> apply_fast_paths(std::uint64_t layout_offset) = 0;
+  // EENTER of enclave thread `thread`, through exceptions and local requests, until a request for the host.
+  [[nodiscard]] virtual Result<EnterResult> enter(std::uint32_t thread, Registers& registers) = 0;
+  // Ends the enclave; every enter() returns dead soon.
+  virtual void destroy() = 0;
+  virtual void set_spin(std::chrono::nanoseconds spin) = 0;
+  [[nodiscard]] virtual std::vector<std::string> missing_protections() const = 0;
+  [[nodiscard]] virtual Arena& arena() = 0;
+};
+
+struct RungOptions {
+  std::uint64_t epc_size = 0;    // bytes
+  std::uint64_t arena_size = 0;  // bytes
+};
+
+[[nodiscard]] Result<std::unique_ptr<Rung>> make_inline_rung(const RungOptions& options);
+[[nodiscard]] Result<std::unique_ptr<Rung>> make_process_rung(const RungOptions& options);
+
+// The error for a leaf that did not succeed: "EINIT: the measurement ... (SGX_INVALID_MEASUREMENT)".
+[[nodiscard]] Error leaf_failure(const std::string& leaf, const processor::LeafOutcome& outcome);
+
+}  // namespace coffer::host

@@ -1,0 +1,126 @@
+// The rung `inline`: the software processor inside this process. It protects nothing, so it takes DEBUG enclaves only.
+#include <atomic>
+#include <thread>
+
+#include "base/file.h"
+#include "host/rung.h"
+#include "processor/carrier/entry_loop.h"
+#include "processor/patch.h"
+
+namespace coffer::host {
+
+namespace {
+
+using processor::EntryLoop;
+using processor::LeafOutcome;
+using processor::ParkingLot;
+using processor::SoftEnclave;
+
+Result<std::shared_ptr<const processor::KeyVault>> platform_vault() {
+  auto state = state_directory();
+  if (!state) return std::unexpected(state.error());
+  auto fuses = processor::Fuses::load_or_make(*state);
+  if (!fuses) return std::unexpected(fuses.error());
+  return std::make_shared<const processor::KeyVault>(std::move(*fuses));
+}
+
+class InlineRung final : public Rung {
+ public:
+  InlineRung(std::unique_ptr<SoftEnclave> enclave, Arena arena)
+      : enclave_(std::move(enclave)), arena_(std::move(arena)) {}
+  ~InlineRung() override { InlineRung::destroy(); }
+
+  Result<void> create(const sgx::CreateParameters& parameters) override {
+    auto created = enclave_->ecreate(parameters);
+    if (!created) return std::unexpected(created.error());
+    return checked("ECREATE", *created);
+  }
+
+  Result<void> add_pages(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content,
+                         sgx::ExtendMask extend) override {
+    return checked("EADD", enclave_->eadd(offset, flags, content, extend));
+  }
+
+  Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) override {
+    plan_ = threads;
+    lot_ = std::make_unique<ParkingLot>(threads.count);
+    return checked("EINIT", enclave_->einit(sigstruct));
+  }
+
+  Result<void> apply_fast_paths(std::uint64_t layout_offset) override {
+    auto patched = processor::apply_fast_paths(*enclave_, layout_offset);
+    if (!patched) return std::unexpected(patched.error());
+    return {};
+  }
+
+  Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
+    const Inside inside(inside_);
+    if (stop_) return EnterResult{.dead = true};
+    EntryLoop loop(*enclave_, *lot_, thread, plan_.first_tcs + thread * plan_.stride);
+    const processor::LoopOutcome outcome = loop.run(registers, stop_);
+    if (!outcome.dead) return EnterResult{};
+    if (stop_) return EnterResult{.dead = true};
+    return EnterResult{true, {outcome.exception.signal, outcome.exception.rip, outcome.exception.address}};
+  }
+
+  void destroy() override {
+    stop_ = true;
+    // Threads inside are interrupted and see stop_; sleepers are woken. An interrupt can miss a thread that is on its
+    // way in or out, so it is repeated until nobody is inside.
+    while (inside_ != 0) {
+      for (std::uint32_t i = 0; i < plan_.count; ++i) {
+        processor::interrupt_thread(*enclave_, plan_.first_tcs + i * plan_.stride);
+        lot_->unpark(i);
+      }
+      std::this_thread::yield();
+    }
+  }
+
+  void set_spin(std::chrono::nanoseconds) override {}
+  std::vector<std::string> missing_protections() const override {
+    return {"rung inline: the enclave is part of this process and protected from nobody"};
+  }
+  Arena& arena() override { return arena_; }
+
+ private:
+  class Inside {
+   public:
+    explicit Inside(std::atomic<int>& count) : count_(count) { ++count_; }
+    ~Inside() { --count_; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+
+   private:
+    std::atomic<int>& count_;
+  };
+
+  static Result<void> checked(const std::string& leaf, const LeafOutcome& outcome) {
+    if (outcome.ok()) return {};
+    return std::unexpected(leaf_failure(leaf, outcome));
+  }
+
+  std::unique_ptr<SoftEnclave> enclave_;
+  Arena arena_;
+  std::unique_ptr<ParkingLot> lot_;
+  ThreadPlan plan_;
+  std::atomic<bool> stop_{false};
+  std::atomic<int> inside_{0};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Rung>> make_inline_rung(const RungOptions& options) {
+  if (auto trapped = processor::install_traps(processor::SyscallTrap::kUserDispatch); !trapped) {
+    return std::unexpected(trapped.error());
+  }
+  auto vault = platform_vault();
+  if (!vault) return std::unexpected(vault.error());
+  auto enclave = SoftEnclave::make({.epc_size = options.epc_size, .want_secret_memory = false, .debug_only = true},
+                                   std::move(*vault));
+  if (!enclave) return std::unexpected(enclave.error());
+  auto arena = Arena::make(options.arena_size);
+  if (!arena) return std::unexpected(arena.error());
+  return std::make_unique<InlineRung>(std::move(*enclave), std::move(*arena));
+}
+
+}  // namespace coffer::host

@@ -1,0 +1,216 @@
+// The rung `process`: the enclave in a cell. Control messages build it; a Slot of shared memory enters each thread.
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <optional>
+
+#include "boundary/turns.h"
+#include "host/cell_process.h"
+#include "host/rung.h"
+
+namespace coffer::host {
+
+namespace {
+
+using boundary::ControlMessage;
+using boundary::ControlOperation;
+using boundary::Slot;
+using boundary::SlotStatus;
+using boundary::Turn;
+
+constexpr std::size_t kStagingSize = std::size_t{1} << 20;
+constexpr int kStartAttempts = 8;
+constexpr long kShortCall = 2'000'000;      // ns after which a call is no short one any more
+constexpr long kLivenessCheck = 200'000'000;  // ns between looks whether the cell still lives
+
+// Keeps a caller and its worker on one CPU while calls are short: waking a sleeper on another CPU costs ten times as much
+// as handing over. A call that turns out long lets both go where the scheduler likes.
+class Placement {
+ public:
+  void before_wake(std::uint32_t worker) {
+    const int cpu = ::sched_getcpu();
+    if (cpu < 0 || cpu == cpu_) return;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(cpu), &one);
+    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(one), &one) == 0) cpu_ = cpu;
+  }
+  void release(std::uint32_t worker) {
+    if (cpu_ < 0) return;
+    cpu_ = -1;
+    cpu_set_t all;
+    std::memset(&all, 0xff, sizeof(all));
+    ::sched_setaffinity(static_cast<pid_t>(worker), sizeof(all), &all);
+  }
+
+ private:
+  int cpu_ = -1;
+};
+
+class ProcessRung final : public Rung {
+ public:
+  ProcessRung(Arena arena, std::unique_ptr<CellProcess> cell, std::uint64_t epc_size)
+      : arena_(std::move(arena)), cell_(std::move(cell)), epc_size_(epc_size) {}
+  ~ProcessRung() override {
+    ProcessRung::destroy();
+    cell_.reset();  // the watcher uses the members below
+  }
+
+  Result<void> create(const sgx::CreateParameters& p) override {
+    ControlMessage message{.operation = ControlOperation::kCreate};
+    message.ssa_frame_size = p.ssa_frame_size;
+    message.a = epc_size_;
+    message.size = p.size;
+    message.attributes_flags = p.attributes.flags;
+    message.attributes_xfrm = p.attributes.xfrm;
+    message.misc_select = p.misc_select;
+    return ask("ECREATE", message);
+  }
+
+  Result<void> add_pages(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content,
+                         sgx::ExtendMask extend) override {
+    if (staging_ == nullptr) staging_ = arena_.allocate(kStagingSize);
+    if (staging_ == nullptr) return fail(ErrorKind::kSystem, "the arena is too small to load the image through");
+    while (!content.empty()) {
+      const ByteView piece = content.first(std::min(content.size(), kStagingSize));
+      std::memcpy(staging_, piece.data(), piece.size());
+      ControlMessage message{.operation = ControlOperation::kAddPages};
+      message.a = offset;
+      message.b = reinterpret_cast<std::uint64_t>(staging_);
+      message.c = piece.size();
+      message.d = flags.value;
+      message.e = extend;
+      if (auto added = ask("EADD", message); !added) return added;
+      content = content.subspan(piece.size());
+      offset += piece.size();
+    }
+    return {};
+  }
+
+  Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) override {
+    plan_ = threads;
+    std::byte* place = arena_.allocate(sizeof(sigstruct));
+    std::byte* slots = arena_.allocate(threads.count * sizeof(Slot));
+    if (place == nullptr || slots == nullptr) return fail(ErrorKind::kSystem, "the arena is too small");
+    slots_ = reinterpret_cast<Slot*>(slots);
+    std::memset(static_cast<void*>(slots_), 0, threads.count * sizeof(Slot));
+    workers_ = std::vector<Worker>(threads.count);
+    std::memcpy(place, &sigstruct, sizeof(sigstruct));
+    ControlMessage message{.operation = ControlOperation::kInit};
+    message.b = reinterpret_cast<std::uint64_t>(place);
+    auto initialised = ask("EINIT", message);
+    arena_.release(place);
+    if (staging_ != nullptr) arena_.release(std::exchange(staging_, nullptr));
+    if (initialised) cell_->watch([this] { on_death(); });
+    return initialised;
+  }
+
+  Result<void> apply_fast_paths(std::uint64_t layout_offset) override {
+    ControlMessage message{.operation = ControlOperation::kFastPaths};
+    message.a = layout_offset;
+    return ask("fast paths", message);
+  }
+
+  Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
+    if (lost_) return EnterResult{.dead = true};
+    if (auto started = start_worker(thread); !started) return std::unexpected(started.error());
+    Slot& slot = slots_[thread];
+    slot.rdi = registers.rdi;
+    slot.rsi = registers.rsi;
+    slot.rdx = registers.rdx;
+    slot.r8 = registers.r8;
+    slot.r9 = registers.r9;
+    hand_over(thread, slot);
+    if (lost_) return EnterResult{.dead = true};
+    registers = {slot.rdi, slot.rsi, slot.rdx, slot.r8, slot.r9};
+    if (slot.status.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(SlotStatus::kDead)) {
+      return EnterResult{true, {static_cast<int>(registers.rdi), registers.rsi, registers.rdx}};
+    }
+    return EnterResult{};
+  }
+
+  void destroy() override { cell_->kill(); }
+
+  void set_spin(std::chrono::nanoseconds spin) override {
+    const auto value = static_cast<std::uint32_t>(std::clamp<std::int64_t>(spin.count(), 0, 1'000'000'000));
+    for (std::uint32_t i = 0; i < plan_.count; ++i) slots_[i].spin_ns.store(value, std::memory_order_relaxed);
+  }
+
+  std::vector<std::string> missing_protections() const override { return cell_->missing(); }
+  Arena& arena() override { return arena_; }
+
+ private:
+  struct Worker {
+    bool started = false;
+    Placement placement;
+  };
+
+  Result<void> ask(const std::string& what, const ControlMessage& message) {
+    auto answer = cell_->ask(message);
+    if (!answer) return std::unexpected(answer.error());
+    if (answer->status == 0) return {};
+    if (answer->status != 1) return fail(ErrorKind::kSystem, what + ": " + answer->text);
+    return std::unexpected(leaf_failure(what, {static_cast<sgx::LeafError>(answer->error),
+                                               static_cast<processor::LeafOutcome::Fault>(answer->fault), 0}));
+  }
+
+  Result<void> start_worker(std::uint32_t thread) {
+    if (workers_[thread].started) return {};
+    ControlMessage message{.operation = ControlOperation::kWorker};
+    message.a = plan_.first_tcs + thread * plan_.stride;
+    message.b = reinterpret_cast<std::uint64_t>(&slots_[thread]);
+    message.c = thread;
+    message.d = plan_.count;
+    auto started = ask("starting a worker", message);
+    if (started) workers_[thread].started = true;
+    return started;
+  }
+
+  void hand_over(std::uint32_t thread, Slot& slot) {
+    Placement& placement = workers_[thread].placement;
+    const bool sleeper = slot.turn.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Turn::kHostWorkerSleeps);
+    if (sleeper) placement.before_wake(slot.worker_id.load(std::memory_order_relaxed));
+    boundary::give_turn(slot, Turn::kCell);
+    timespec patience{0, kShortCall};
+    while (boundary::owner_of(slot.turn.load(std::memory_order_acquire)) != Turn::kHost && !lost_) {
+      if (boundary::spin_for_turn(slot, Turn::kHost)) return;
+      if (!boundary::sleep_for_turn(slot, Turn::kHost, &patience)) {
+        placement.release(slot.worker_id.load(std::memory_order_relaxed));
+        patience = {0, kLivenessCheck};
+      }
+    }
+  }
+
+  void on_death() {
+    lost_ = true;
+    for (std::uint32_t i = 0; i < plan_.count; ++i) boundary::give_turn(slots_[i], Turn::kHost);
+  }
+
+  Arena arena_;
+  std::unique_ptr<CellProcess> cell_;
+  std::uint64_t epc_size_;
+  ThreadPlan plan_;
+  std::byte* staging_ = nullptr;
+  Slot* slots_ = nullptr;
+  std::vector<Worker> workers_;
+  std::atomic<bool> lost_{false};
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Rung>> make_process_rung(const RungOptions& options) {
+  for (int attempt = 0;; ++attempt) {
+    auto arena = Arena::make(options.arena_size);
+    if (!arena) return std::unexpected(arena.error());
+    auto cell = CellProcess::start(*arena);
+    if (cell) return std::make_unique<ProcessRung>(std::move(*arena), std::move(*cell), options.epc_size);
+    // The cell's own mappings are random: where they met the arena, another address does.
+    if (cell.error().message != "arena address taken" || attempt + 1 == kStartAttempts) {
+      return std::unexpected(cell.error());
+    }
+  }
+}
+
+}  // namespace coffer::host

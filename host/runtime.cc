@@ -1,0 +1,274 @@
+#include "host/runtime.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "base/hex.h"
+#include "boundary/calls.h"
+
+namespace coffer::host {
+
+using boundary::EnterCommand;
+using boundary::Request;
+
+namespace {
+
+void answer(Registers& registers, std::int64_t result, const std::array<std::uint64_t, 3>& extra = {}) {
+  registers = {static_cast<std::uint64_t>(EnterCommand::kReturn), static_cast<std::uint64_t>(result), extra[0],
+               extra[1], extra[2]};
+}
+
+std::string hexadecimal(std::uint64_t value) {
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "0x%llx", static_cast<unsigned long long>(value));
+  return text.data();
+}
+
+ExitStatus death(int signal, std::uint64_t rip, std::uint64_t address) {
+  ExitStatus status;
+  status.signal = signal == 0 ? SIGKILL : signal;
+  status.detail = "at enclave offset " + hexadecimal(rip);
+  if (signal == SIGSEGV || signal == SIGBUS) status.detail += ", address " + hexadecimal(address);
+  return status;
+}
+
+}  // namespace
+
+Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte* exchange)
+    : image_(std::move(image)),
+      rung_(std::move(rung)),
+      exchange_(exchange),
+      threads_(image_.layout().thread_count),
+      buffers_(image_.layout().thread_count) {}
+
+Runtime::~Runtime() {
+  destroy();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+  std::unique_lock guard(lock_);
+  changed_.wait(guard, [this] { return callers_ == 0; });
+}
+
+std::span<std::byte> Runtime::exchange(std::uint32_t thread) const {
+  return {exchange_ + std::size_t{thread} * sizeof(boundary::ExchangeArea), boundary::kExchangeSize};
+}
+
+Result<void> Runtime::start(const RunOptions& options) {
+  {
+    const std::scoped_lock guard(lock_);
+    if (phase_ != Phase::kLoaded) return input_error("an enclave runs once; load it again");
+    phase_ = Phase::kRunning;
+  }
+  auto plans = plan_mounts(image_, options.mounts);
+  if (!plans) return std::unexpected(plans.error());
+  files_ = std::make_unique<FileService>(
+      FileService::Streams{options.standard_input, options.standard_output, options.standard_error});
+  log_descriptor_ = options.standard_error;
+  for (const MountPlan& plan : *plans) {
+    if (auto added = files_->add_mount(plan.id, plan.mount.host, plan.read_only); !added) return added;
+  }
+  auto block = write_start_block(rung_->arena(), image_, options, *plans, reinterpret_cast<std::uint64_t>(exchange_));
+  if (!block) return std::unexpected(block.error());
+  start_block_ = *block;
+  const Registers registers{static_cast<std::uint64_t>(EnterCommand::kStart),
+                            reinterpret_cast<std::uint64_t>(block->block), block->size, 0, 0};
+  const std::scoped_lock guard(lock_);
+  threads_[0] = std::thread([this, registers] { host_thread(0, registers); });
+  return {};
+}
+
+void Runtime::host_thread(std::uint32_t thread, Registers registers) {
+  give_back(thread, drive(thread, registers));
+}
+
+Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
+  while (true) {
+    auto entered = rung_->enter(thread, registers);
+    if (!entered || (entered->dead && entered->death.signal == 0)) {
+      end_lost();
+      return Pause::kThreadOver;
+    }
+    if (entered->dead) {
+      end(death(entered->death.signal, entered->death.rip, entered->death.address));
+      return Pause::kThreadOver;
+    }
+    if (static_cast<Request>(registers.rdi) == Request::kNextCall) return Pause::kNextCall;
+    if (!serve(thread, registers)) return Pause::kThreadOver;
+  }
+}
+
+bool Runtime::serve(std::uint32_t thread, Registers& registers) {
+  const auto request = static_cast<Request>(registers.rdi);
+  if (FileService::serves(request)) {
+    const Answer a = files_->serve(request, {registers.rsi, registers.rdx, registers.r8, registers.r9},
+                                   exchange(thread));
+    answer(registers, a.result, a.extra);
+    return true;
+  }
+  switch (request) {
+    case Request::kSpawn:
+      answer(registers, spawn(registers.rsi));
+      return true;
+    case Request::kLog:
+      log(thread, registers.rsi);
+      answer(registers, 0);
+      return true;
+    case Request::kThreadExit:
+      return false;
+    case Request::kExit:
+      end({.code = static_cast<int>(registers.rsi & 0xff)});
+      return false;
+    case Request::kAbort:
+    case Request::kUnhandled:
+      end(death(static_cast<int>(registers.rsi & 0x7f), registers.rdx, registers.r8));
+      return false;
+    default:
+      answer(registers, -ENOSYS);
+      return true;
+  }
+}
+
+std::int64_t Runtime::spawn(std::uint64_t thread) {
+  if (thread == 0 || thread >= threads_.size()) return -EINVAL;
+  const auto index = static_cast<std::uint32_t>(thread);
+  std::thread finished;
+  {
+    const std::scoped_lock guard(lock_);
+    if (phase_ != Phase::kRunning) return -EAGAIN;
+    finished = std::move(threads_[index]);
+  }
+  // The TCS is free, so its last host thread has left the enclave or is about to.
+  if (finished.joinable()) finished.join();
+  const Registers registers{static_cast<std::uint64_t>(EnterCommand::kThread),
+                            reinterpret_cast<std::uint64_t>(exchange(index).data()), 0, 0, 0};
+  const std::scoped_lock guard(lock_);
+  if (phase_ != Phase::kRunning) return -EAGAIN;
+  try {
+    threads_[index] = std::thread([this, index, registers] { host_thread(index, registers); });
+  } catch (const std::system_error&) {
+    return -EAGAIN;
+  }
+  return 0;
+}
+
+void Runtime::log(std::uint32_t thread, std::uint64_t length) {
+  const auto text = exchange(thread).first(std::min<std::uint64_t>(length, 1024));
+  std::string line = "coffer: enclave: ";
+  for (std::byte b : text) {
+    const char c = static_cast<char>(b);
+    line += c >= ' ' && c <= '~' ? c : '?';
+  }
+  line += '\n';
+  if (::write(log_descriptor_, line.data(), line.size()) < 0) return;  // nobody left to tell
+}
+
+void Runtime::end(const ExitStatus& status) {
+  {
+    const std::scoped_lock guard(lock_);
+    if (phase_ == Phase::kEnded) return;
+    phase_ = Phase::kEnded;
+    status_ = status;
+  }
+  changed_.notify_all();
+  rung_->destroy();
+}
+
+void Runtime::end_lost() {
+  {
+    const std::scoped_lock guard(lock_);
+    if (phase_ == Phase::kEnded) return;
+    phase_ = Phase::kEnded;
+    // Nobody asked for it: the cell was killed from outside, or its filter killed it.
+    if (!destroyed_) status_ = ExitStatus{.signal = SIGKILL, .detail = "the cell was killed"};
+  }
+  changed_.notify_all();
+}
+
+void Runtime::destroy() {
+  {
+    const std::scoped_lock guard(lock_);
+    destroyed_ = true;
+    phase_ = Phase::kEnded;
+  }
+  changed_.notify_all();
+  rung_->destroy();
+}
+
+Result<ExitStatus> Runtime::wait() {
+  {
+    std::unique_lock guard(lock_);
+    if (phase_ == Phase::kLoaded) return input_error("the enclave was not started");
+    changed_.wait(guard, [this] { return phase_ == Phase::kEnded; });
+  }
+  const std::scoped_lock guard(lock_);
+  wipe_start_block(rung_->arena(), std::exchange(start_block_, {}));
+  if (!status_) return fail(ErrorKind::kLost, "the enclave was destroyed");
+  return *status_;
+}
+
+std::optional<std::uint32_t> Runtime::take_idle_thread() {
+  std::unique_lock guard(lock_);
+  if (phase_ == Phase::kLoaded) return std::nullopt;
+  changed_.wait(guard, [this] { return phase_ == Phase::kEnded || !idle_.empty(); });
+  if (phase_ == Phase::kEnded) return std::nullopt;
+  const std::uint32_t thread = idle_.back();
+  idle_.pop_back();
+  ++callers_;
+  return thread;
+}
+
+void Runtime::give_back(std::uint32_t thread, Pause pause) {
+  if (pause != Pause::kNextCall) return;
+  {
+    const std::scoped_lock guard(lock_);
+    idle_.push_back(thread);
+  }
+  changed_.notify_one();
+}
+
+bool Runtime::prepare_buffer(std::uint32_t thread, std::uint64_t size) {
+  CallBuffer& buffer = buffers_[thread];
+  if (buffer.size >= size) return true;
+  if (buffer.block != nullptr) rung_->arena().release(buffer.block);
+  buffer = {rung_->arena().allocate(size), size};
+  if (buffer.block == nullptr) buffer.size = 0;
+  return buffer.block != nullptr;
+}
+
+Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
+  const auto thread = take_idle_thread();
+  if (!thread) return fail(ErrorKind::kLost, "the enclave is not running");
+  const std::uint64_t room = std::max(input.size(), output.size());
+  const bool fits = prepare_buffer(*thread, room);
+  Pause pause = Pause::kNextCall;
+  Registers registers;
+  if (fits) {
+    const CallBuffer& buffer = buffers_[*thread];
+    if (!input.empty()) std::memcpy(buffer.block, input.data(), input.size());
+    answer(registers, static_cast<std::int64_t>(index),
+           {reinterpret_cast<std::uint64_t>(buffer.block), input.size(), output.size()});
+    pause = drive(*thread, registers);
+  }
+  CallResult result;
+  if (fits && pause == Pause::kNextCall) {
+    result.status = static_cast<std::int64_t>(registers.rsi);
+    result.written = std::min<std::uint64_t>(registers.rdx, output.size());
+    if (result.written != 0) std::memcpy(output.data(), buffers_[*thread].block, result.written);
+  }
+  give_back(*thread, pause);
+  {
+    const std::scoped_lock guard(lock_);
+    --callers_;
+  }
+  changed_.notify_all();
+  if (!fits) return input_error("the call's buffers are larger than the arena has room for");
+  if (pause != Pause::kNextCall) return fail(ErrorKind::kLost, "the enclave ended during the call");
+  return result;
+}
+
+}  // namespace coffer::host

@@ -1,0 +1,75 @@
+// The host's side of a running enclave: its threads, the requests they leave with, calls into it.
+#pragma once
+
+#include <coffer/host.h>
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "host/files/file_service.h"
+#include "host/image/coffer_image.h"
+#include "host/rung.h"
+#include "host/start_info.h"
+
+namespace coffer::host {
+
+// Thread-safe as Enclave is.
+class Runtime {
+ public:
+  Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte* exchange);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  [[nodiscard]] Result<void> start(const RunOptions& options);
+  [[nodiscard]] Result<ExitStatus> wait();
+  [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
+                                        std::span<std::byte> output);
+  void destroy();
+  [[nodiscard]] Rung& rung() { return *rung_; }
+
+ private:
+  enum class Phase { kLoaded, kRunning, kEnded };
+  // What drive() came back for.
+  enum class Pause { kNextCall, kThreadOver };
+  struct CallBuffer {
+    std::byte* block = nullptr;
+    std::uint64_t size = 0;
+  };
+
+  // Carries enclave thread `thread` until it waits for a call or is over.
+  Pause drive(std::uint32_t thread, Registers& registers);
+  // Answers one request in place. False: the thread is over.
+  bool serve(std::uint32_t thread, Registers& registers);
+  void host_thread(std::uint32_t thread, Registers registers);
+  std::int64_t spawn(std::uint64_t thread);
+  void end(const ExitStatus& status);
+  void end_lost();
+  void log(std::uint32_t thread, std::uint64_t length);
+  std::optional<std::uint32_t> take_idle_thread();
+  void give_back(std::uint32_t thread, Pause pause);
+  bool prepare_buffer(std::uint32_t thread, std::uint64_t size);
+  std::span<std::byte> exchange(std::uint32_t thread) const;
+
+  image::CofferImage image_;
+  std::unique_ptr<Rung> rung_;
+  std::byte* exchange_;
+  std::unique_ptr<FileService> files_;
+  StartBlock start_block_;
+  int log_descriptor_ = 2;
+
+  std::mutex lock_;
+  std::condition_variable changed_;
+  Phase phase_ = Phase::kLoaded;
+  std::optional<ExitStatus> status_;
+  bool destroyed_ = false;
+  std::vector<std::thread> threads_;     // by enclave thread
+  std::vector<std::uint32_t> idle_;      // enclave threads that wait for a call
+  std::uint32_t callers_ = 0;            // threads inside call()
+  std::vector<CallBuffer> buffers_;      // by enclave thread
+};
+
+}  // namespace coffer::host
