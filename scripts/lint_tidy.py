@@ -19,7 +19,10 @@ TIDY = "clang-tidy-19"
 def changed_files(base):
     """Files that differ from `base`, or nothing where this is no checkout."""
     command = ["git", "-C", str(ROOT), "diff", "--name-only", base]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # no git here
+        return set()
     return set(result.stdout.split("\n")) if result.returncode == 0 else set()
 
 
