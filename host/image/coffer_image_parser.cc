@@ -221,6 +221,11 @@ Result<void> CofferImage::Parser::threads() {
     if (tcs == nullptr || tcs->flags.type() != sgx::PageType::kTcs) {
       return damaged(fmt::format("thread {} has no TCS at {:#x}", i, image_.tcs_offset(i)));
     }
+    // EADD clears these fields, so the measurement would not show them.
+    auto content = ByteReader(tcs->content.subspan(image_.tcs_offset(i) - tcs->offset)).read<sgx::Tcs>();
+    if (!content || content->state != 0 || content->flags != 0 || content->current_ssa != 0 || content->aep != 0) {
+      return damaged(fmt::format("the TCS of thread {} is not in the state of a new one", i));
+    }
   }
   return {};
 }

@@ -186,6 +186,13 @@ std::vector<Damage> damages() {
       {"no threads", in_layout(&Layout::thread_count, 0), "0 threads"},
       {"many threads", in_layout(&Layout::thread_count, 0xffffffff), "threads, not"},
       {"missing threads", in_layout(&Layout::thread_count, 3), "TCS pages"},
+      {"TCS state",
+       [](auto& file) {
+         auto image = CofferImage::parse(sample());
+         auto tcs = std::ranges::find(image->segments(), image->tcs_offset(1), &Segment::offset);
+         file[static_cast<std::size_t>(tcs->content.data() - sample().data()) + 2] = std::byte{1};
+       },
+       "state of a new one"},
       {"heap over pages", in_layout(&Layout::heap_offset, 0), "heap"},
       {"heap outside", in_layout(&Layout::heap_size, ~std::uint64_t{4095}), "heap"},
       {"stack", in_layout(&Layout::stack_size, ~std::uint64_t{0}), "stack"},
@@ -225,6 +232,9 @@ TEST(CofferImage, NoFlippedBitIsAccepted) {
   };
   const std::size_t tables = sizeof(FileHeader) + image->segments().size() * sizeof(FileSegment);
   for (std::size_t byte = 0; byte < tables; ++byte) check(byte, random() % 8);
+  const auto tcs = std::ranges::find(image->segments(), image->tcs_offset(0), &Segment::offset);
+  const auto tcs_at = static_cast<std::size_t>(tcs->content.data() - sample().data());
+  for (std::size_t byte = 0; byte < 96; ++byte) check(tcs_at + byte, random() % 8);
   for (int i = 0; i < 300; ++i) check(random() % sample().size(), random() % 8);
 }
 
