@@ -19,6 +19,14 @@ extern "C" {
 // The kernel's globals live as long as the enclave: nothing is ever destroyed at exit.
 int __cxa_atexit(void (*)(void*), void*, void*) { return 0; }
 __attribute__((visibility("hidden"))) void* __dso_handle = nullptr;
+
+// std::popcount without the instruction, which the oldest x86-64 processors lack.
+int __popcountdi2(long value) {
+  auto rest = static_cast<unsigned long>(value);
+  int ones = 0;
+  for (; rest != 0; rest &= rest - 1) ++ones;
+  return ones;
+}
 }
 
 namespace std {
