@@ -171,11 +171,11 @@ std::optional<bool> all_of(const Inspection& inspection, std::optional<bool> Che
 }
 
 template <class T>
-nlohmann::json or_null(const std::optional<T>& value) {
-  return value ? nlohmann::json(*value) : nlohmann::json(nullptr);
+nlohmann::ordered_json or_null(const std::optional<T>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json(nullptr);
 }
 
-nlohmann::json attributes_json(const sgx::Sigstruct& sigstruct) {
+nlohmann::ordered_json attributes_json(const sgx::Sigstruct& sigstruct) {
   return {{"flags", fmt::format("{:#018x}", sigstruct.attributes.flags)},
           {"flags_mask", fmt::format("{:#018x}", sigstruct.attribute_mask.flags)},
           {"names", names_of(kFlagNames, sigstruct.attributes.flags)},
@@ -183,7 +183,7 @@ nlohmann::json attributes_json(const sgx::Sigstruct& sigstruct) {
           {"xfrm_mask", fmt::format("{:#018x}", sigstruct.attribute_mask.xfrm)}};
 }
 
-void add_sigstruct_json(nlohmann::json& json, const std::optional<sgx::Sigstruct>& sigstruct) {
+void add_sigstruct_json(nlohmann::ordered_json& json, const std::optional<sgx::Sigstruct>& sigstruct) {
   if (!sigstruct) {
     for (const char* field : {"mrsigner", "isvprodid", "isvsvn", "attributes", "debug", "signed_mrenclave"}) {
       json[field] = nullptr;
@@ -208,9 +208,9 @@ std::optional<std::string> mrenclave_of(const Check& check) {
   return check.sigstruct ? std::optional(hex(check.sigstruct->enclave_hash)) : std::nullopt;
 }
 
-nlohmann::json to_json(const Inspection& inspection) {
+nlohmann::ordered_json to_json(const Inspection& inspection) {
   const Check& first = inspection.first();
-  nlohmann::json json;
+  nlohmann::ordered_json json;
   json["format"] = first.format;
   json["format_detail"] = first.detail;
   json["mrenclave"] = or_null(mrenclave_of(first));

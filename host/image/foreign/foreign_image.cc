@@ -65,8 +65,9 @@ bool looks_like_sigstruct(ByteView file) {
   if (file.size() != sizeof(sgx::Sigstruct)) return false;
   sgx::Sigstruct expected;
   sgx::set_fixed_fields(expected);
-  // All but the last word of the header, which holds a flag.
-  return std::memcmp(file.data(), expected.header.data(), 12) == 0;
+  const sgx::Sigstruct found = as_sigstruct(file);
+  // One of the fixed fields is enough: a damaged SIGSTRUCT should be told from a file of another kind.
+  return found.header == expected.header || found.header2 == expected.header2;
 }
 
 Result<Enclaves> open_foreign(std::vector<std::byte> file, std::optional<std::vector<std::byte>> signature,

@@ -47,7 +47,7 @@ class ForeignEnclave {
 [[nodiscard]] Result<std::vector<std::unique_ptr<ForeignEnclave>>> open_foreign(
     std::vector<std::byte> file, std::optional<std::vector<std::byte>> signature = std::nullopt, Limits limits = {});
 
-// True where the bytes are a SIGSTRUCT by size and header.
+// True where the bytes are a SIGSTRUCT by size and by at least one of its two fixed headers.
 [[nodiscard]] bool looks_like_sigstruct(ByteView file);
 
 }  // namespace coffer::image

@@ -319,6 +319,7 @@ TEST(SgxsStream, DamageIsRefusedWithAReason) {
   };
   EXPECT_THAT(changed(64, std::uint64_t{0x41}), HasSubstr("unknown"));
   EXPECT_THAT(changed(40, std::uint64_t{1}), HasSubstr("ECREATE"));
+  EXPECT_THAT(changed(64 + 8, std::uint64_t{0x80}), HasSubstr("page boundary"));
   EXPECT_THAT(changed(128 + 8, std::uint64_t{0x2000}), HasSubstr("does not belong"));
   EXPECT_THAT(changed(128 + 320 + 8, std::uint64_t{0}), HasSubstr("ascending"));
   EXPECT_THAT(changed(128 + 16, std::uint64_t{1}), HasSubstr("reserved"));
@@ -336,6 +337,17 @@ TEST(SigstructFile, HasNoPages) {
   EXPECT_FALSE(enclaves->front()->has_pages());
   RecordingBuilder builder;
   EXPECT_FALSE(enclaves->front()->describe(builder));
+}
+
+// A flipped bit must end in "the signature is wrong", not in "unknown file".
+TEST(SigstructFile, IsRecognisedWithOneFieldChanged) {
+  sgx::Sigstruct sigstruct = sample_sigstruct();
+  sigstruct.header[0] ^= 1;
+  const ByteView bytes = bytes_of(sigstruct);
+  const auto enclaves = open_foreign({bytes.begin(), bytes.end()});
+  ASSERT_TRUE(enclaves);
+  EXPECT_EQ(sgx::verify(*enclaves->front()->sigstruct()), sgx::LeafError::kInvalidSigStruct);
+  EXPECT_FALSE(open_foreign(std::vector<std::byte>(sizeof(sigstruct))));
 }
 
 TEST(ForeignImage, OtherFilesAreRefused) {

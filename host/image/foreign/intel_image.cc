@@ -332,7 +332,7 @@ Result<std::vector<std::unique_ptr<ForeignEnclave>>> open_intel(std::vector<std:
   const auto rank = [](const IntelMetadata& metadata) {
     return std::tuple(metadata.header.major % 10 != 2, metadata.header.major, metadata.header.minor);
   };
-  std::ranges::stable_sort(*blocks, std::ranges::greater{}, rank);
+  std::ranges::sort(*blocks, std::ranges::greater{}, rank);
   std::vector<std::unique_ptr<ForeignEnclave>> enclaves;
   for (IntelMetadata& block : *blocks) {
     enclaves.push_back(std::make_unique<IntelEnclave>(shared, std::move(block), limits));

@@ -75,6 +75,7 @@ class SgxsEnclave final : public ForeignEnclave {
       if (!reserved_is_zero(*record)) return damaged("a record's reserved bytes are not zero", position);
       if (record->tag == kAddTag) {
         if (auto added = flush(page, builder); !added) return added;
+        if (record->offset % kPageSize != 0) return damaged("a page does not begin on a page boundary", position);
         if (pages_left-- == 0) return damaged("it adds more pages than can be measured", position);
         page.emplace();
         page->offset = record->offset;
