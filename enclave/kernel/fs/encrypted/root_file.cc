@@ -1,0 +1,108 @@
+#include "enclave/kernel/fs/encrypted/root_file.h"
+
+#include <errno.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/bytes.h"
+
+namespace coffer::kernel::fs::encrypted {
+
+namespace {
+
+struct WitnessPayload {
+  std::uint64_t sequence = 0;
+};
+constexpr std::size_t kSealedWitness = sizeof(SealedHeader) + sizeof(WitnessPayload);
+
+}  // namespace
+
+RootFile::RootFile() : buffer_(std::make_unique<std::array<std::byte, kSlotSize>>()) {}
+
+Expected<void> RootFile::open(HostDirectory& host, std::string_view name, int open_flags) {
+  return file_.open(host, name, open_flags);
+}
+
+Expected<std::vector<std::unique_ptr<RootFile::Found>>> RootFile::read_all(std::span<const std::byte, 32> mount_key,
+                                                                           std::string_view label,
+                                                                           std::unique_ptr<Sealer>* sealer) {
+  std::vector<std::unique_ptr<Found>> found;
+  for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+    buffer_->fill(std::byte{0});
+    auto count = file_.read_some(slot * kSlotSize, *buffer_);
+    if (!count) return error(count.error());
+    for (std::size_t copy = 0; copy < kCopies; ++copy) {
+      const auto stored = std::span(*buffer_).subspan(copy * kRecordSize, kRecordSize);
+      SealedHeader header;
+      std::memcpy(&header, stored.data(), sizeof(header));
+      if (header.magic != kRootMagic) continue;
+      std::unique_ptr<Sealer> tried;
+      if (!*sealer) tried = std::make_unique<Sealer>(mount_key, label, header.volume);
+      Sealer& by = *sealer ? **sealer : *tried;
+      auto one = std::make_unique<Found>();
+      one->slot = slot;
+      if (!by.open_record(kRootMagic, stored, writable_bytes_of(one->record))) continue;
+      if (tried) *sealer = std::move(tried);
+      found.push_back(std::move(one));
+      break;
+    }
+  }
+  if (found.empty()) return error(EIO);
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a->record.sequence > b->record.sequence; });
+  return found;
+}
+
+std::uint64_t RootFile::read_witness(HostFile& data, Sealer& sealer) {
+  std::uint64_t newest = 0;
+  witness_copy_ = 0;
+  for (std::size_t copy = 0; copy < kCopies; ++copy) {
+    std::array<std::byte, kSealedWitness> stored;
+    if (!data.read(copy * kWitnessStride, stored)) continue;
+    WitnessPayload payload;
+    if (!sealer.open_record(kWitnessMagic, stored, writable_bytes_of(payload))) continue;
+    if (payload.sequence <= newest) continue;
+    newest = payload.sequence;
+    witness_copy_ = static_cast<std::uint32_t>(copy) ^ 1U;
+  }
+  return newest;
+}
+
+void RootFile::continue_from(std::uint64_t newest, std::uint32_t durable_slot, std::uint64_t witness) {
+  sequence_ = newest;
+  durable_slot_ = durable_slot;
+  witness_written_ = witness_synced_ = witness;
+}
+
+Expected<void> RootFile::write(Sealer& sealer, RootRecord& record, bool durable) {
+  record.sequence = ++sequence_;
+  record.witness = witness_synced_;
+  // Never over the newest durable record, nor over the newest of the others.
+  const std::uint32_t slot = durable ? durable_slot_ ^ 1U : soft_slot_ ^ 1U;
+  const auto first = std::span(*buffer_).first(kRecordSize);
+  std::fill(buffer_->begin(), buffer_->end(), std::byte{0});
+  sealer.seal_record(kRootMagic, bytes_of(record), first);
+  std::memcpy(buffer_->data() + kRecordSize, first.data(), kRecordSize);
+  if (auto written = file_.write(slot * kSlotSize, *buffer_); !written) return written;
+  if (!durable) {
+    soft_slot_ = slot;
+    return {};
+  }
+  if (auto synced = file_.sync(); !synced) return synced;
+  durable_slot_ = slot;
+  durable_sequence_ = sequence_;
+  return {};
+}
+
+Expected<void> RootFile::write_witness(HostFile& data, Sealer& sealer) {
+  std::array<std::byte, kSealedWitness> stored;
+  const WitnessPayload payload{durable_sequence_};
+  sealer.seal_record(kWitnessMagic, bytes_of(payload), stored);
+  if (auto written = data.write(witness_copy_ * kWitnessStride, stored); !written) return written;
+  witness_copy_ ^= 1U;
+  witness_written_ = durable_sequence_;
+  return {};
+}
+
+}  // namespace coffer::kernel::fs::encrypted
