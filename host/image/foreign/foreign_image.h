@@ -18,8 +18,8 @@
 namespace coffer::image {
 
 struct Limits {
-  std::uint64_t pages = std::uint64_t{1} << 25;            // added in all: 128 GiB of enclave
-  std::uint64_t measured_bytes = std::uint64_t{16} << 30;  // content that EEXTEND covers
+  std::uint64_t pages = std::uint64_t{1} << 25;           // added in all: 128 GiB of enclave
+  std::uint64_t measured_bytes = std::uint64_t{8} << 30;  // content that EEXTEND covers
 };
 
 // One enclave as its file describes it. Immutable; may be used from several threads at once.

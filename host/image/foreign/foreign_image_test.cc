@@ -214,7 +214,7 @@ TEST(OpenEnclaveImage, OldReleasesHaveOneThreadLocalPage) {
   EXPECT_EQ(builder.pages.back().offset, 0x11000u);
 }
 
-// Images before release 0.9 differ only in the TCS, and nothing but the signed measurement tells them apart.
+// The oldest rules, which nothing but the signed measurement tells from those of the next releases.
 TEST(OpenEnclaveImage, TheSignedMeasurementChoosesBetweenReleases) {
   auto file = sample_open_enclave_image({24, false, 0, 0});
   RecordingBuilder recorded;
@@ -223,6 +223,7 @@ TEST(OpenEnclaveImage, TheSignedMeasurementChoosesBetweenReleases) {
   ASSERT_TRUE(builder.create(recorded.parameters));
   for (RecordedPage& page : recorded.pages) {
     if (page.flags == kTcs) put(page.content, offsetof(sgx::Tcs, gs_offset), std::uint64_t{0x10000});
+    if (page.offset == 0x1000) put(page.content, 0x400 + 32 + 24 + 40, std::uint64_t{0x12000});  // without rounding
     ASSERT_TRUE(builder.add_pages(page.offset, page.flags, page.content, page.extend));
   }
   sgx::Sigstruct sigstruct = sample_sigstruct();
@@ -231,6 +232,17 @@ TEST(OpenEnclaveImage, TheSignedMeasurementChoosesBetweenReleases) {
   sgx::MeasuringBuilder chosen;
   ASSERT_TRUE(open_foreign(file)->front()->describe(chosen));
   EXPECT_EQ(chosen.mrenclave(), sigstruct.enclave_hash);
+}
+
+TEST(OpenEnclaveImage, OldReleasesClearTheSectionTableOfTheHeader) {
+  RecordingBuilder builder;
+  ASSERT_TRUE(open_foreign(sample_open_enclave_image({24, false, 0, 0}))->front()->describe(builder));
+  Elf64_Ehdr header;
+  std::memcpy(&header, builder.pages.front().content.data(), sizeof(header));
+  EXPECT_EQ(header.e_shoff, 0u);
+  EXPECT_EQ(header.e_shnum, 0);
+  EXPECT_EQ(header.e_shstrndx, 0);
+  EXPECT_NE(header.e_phoff, 0u);
 }
 
 TEST(OpenEnclaveImage, ZeroBaseEnclavesStartWhereTheySay) {

@@ -59,9 +59,19 @@ struct Properties {
 // What changed between releases and cannot be read off the properties.
 struct Rules {
   bool thread_local_pages = true;       // as many as .tdata and .tbss need; before 0.11 always one
-  bool gs_before_thread_local = false;  // before 0.9 GS pointed at the page that FS points behind
-  bool plt_relocations = true;          // .rela.plt is loaded too
+  bool gs_before_thread_local = false;  // before 0.8 GS pointed at the page that FS points behind
+  bool plt_relocations = true;          // .rela.plt is loaded too; since 0.17
+  bool clear_section_headers = false;   // in the ELF header in memory; before 0.17
+  bool states_used_size = false;        // the size told to the enclave is not rounded up; before 0.10
 };
+
+// The releases that had rules of their own, newest first, for images that name or do not name the thread data's place.
+constexpr Rules kSince11[] = {{true, false, true, false, false},
+                              {true, false, false, true, false},
+                              {true, false, false, false, false},
+                              {true, false, true, true, false}};
+constexpr Rules kBefore11[] = {
+    {false, false, false, true, false}, {false, false, false, true, true}, {false, true, false, true, true}};
 
 struct ThreadLocal {
   std::uint64_t data_rva = 0, data_size = 0, data_align = 1, zero_size = 0, zero_align = 1;
@@ -156,22 +166,24 @@ Result<std::vector<std::byte>> read_relocations(const ElfView& elf, bool with_pl
 // Numbers that a layout is made of, in bytes unless they say pages.
 struct Layout {
   std::uint64_t image_size = 0, relocation_size = 0, thread_local_pages = 0;
-  std::uint64_t enclave_size = 0;  // as the image's properties state it
+  std::uint64_t used_size = 0;
+  std::uint64_t enclave_size = 0;  // used_size rounded up
   std::uint64_t range_size = 0;    // ELRANGE
 };
 
 Result<Layout> make_layout(const Properties& properties, std::uint64_t image_size, std::uint64_t relocation_size,
                            std::uint64_t thread_local_pages) {
-  Layout layout{image_size, relocation_size, thread_local_pages, 0, 0};
+  Layout layout{image_size, relocation_size, thread_local_pages, 0, 0, 0};
   const PropertiesHeader& header = properties.header;
   const std::uint64_t thread_pages = header.stack_pages + 2 + thread_local_pages + kControlPages + kThreadDataPages;
   if (thread_pages >= kMaxAddress / kPageSize / kMaxThreads) {
     return input_error("the image's .oeinfo section asks for stacks that no enclave can have");
   }
-  const std::uint64_t used =
+  layout.used_size =
       image_size + relocation_size + (header.heap_pages + header.thread_count * thread_pages) * kPageSize;
-  layout.enclave_size = std::bit_ceil(used);
-  layout.range_size = properties.zero_base() ? std::bit_ceil(used + properties.start_address) : layout.enclave_size;
+  layout.enclave_size = std::bit_ceil(layout.used_size);
+  layout.range_size =
+      properties.zero_base() ? std::bit_ceil(layout.used_size + properties.start_address) : layout.enclave_size;
   return layout;
 }
 
@@ -239,9 +251,10 @@ class OpenEnclave final : public ForeignEnclave {
     info.relocation_rva = layout.image_size;
     info.relocation_size = layout.relocation_size;
     info.heap_rva = layout.image_size + layout.relocation_size;
-    info.enclave_size = layout.enclave_size;
+    info.enclave_size = rules_.states_used_size ? layout.used_size : layout.enclave_size;
     bool done = memory.write(file_->info_rva + properties.info_offset(), bytes_of(info)) &&
                 memory.write(file_->info_rva + properties.sigstruct_offset(), bytes_of(sgx::Sigstruct{}));
+    if (rules_.clear_section_headers) done &= clear_section_headers(memory);
     const auto set = [&](std::string_view name, std::uint64_t value) {
       if (const auto address = symbol(name)) done &= memory.write(*address, bytes_of(value));
     };
@@ -259,6 +272,15 @@ class OpenEnclave final : public ForeignEnclave {
     }
     set(kThreadDataOffsetSymbol, (layout.thread_local_pages + kControlPages) * kPageSize);
     return done ? Result<void>{} : input_error("the image lacks the memory that its loader has to fill in");
+  }
+
+  [[nodiscard]] static bool clear_section_headers(StagedSegments& memory) {
+    Elf64_Ehdr header;
+    if (!memory.read(0, writable_bytes_of(header))) return false;
+    if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return true;
+    header.e_shoff = 0;
+    header.e_shnum = header.e_shstrndx = 0;
+    return memory.write(0, bytes_of(header));
   }
 
   [[nodiscard]] std::optional<std::uint64_t> symbol(std::string_view name) const {
@@ -301,20 +323,9 @@ class OpenEnclave final : public ForeignEnclave {
   Limits limits_;
 };
 
-std::vector<Rules> candidate_rules(const ElfView& elf) {
-  const bool modern = elf.symbol(".dynsym", kThreadDataOffsetSymbol).has_value();
-  const Elf64_Shdr* plt = elf.section(".rela.plt");
-  std::vector<Rules> rules;
-  for (const bool with_plt : {true, false}) {
-    if (!with_plt && (plt == nullptr || plt->sh_size == 0)) break;
-    if (modern) {
-      rules.push_back({true, false, with_plt});
-    } else {
-      rules.push_back({false, false, with_plt});
-      rules.push_back({false, true, with_plt});
-    }
-  }
-  return rules;
+std::span<const Rules> candidate_rules(const ElfView& elf) {
+  if (elf.symbol(".dynsym", kThreadDataOffsetSymbol)) return kSince11;
+  return kBefore11;
 }
 
 }  // namespace
@@ -343,13 +354,11 @@ Result<std::vector<std::unique_ptr<ForeignEnclave>>> open_open_enclave(std::vect
   if (!local) return std::unexpected(local.error());
   shared->thread_local_data = *local;
 
-  const std::vector<Rules> candidates = candidate_rules(shared->elf);
   std::unique_ptr<ForeignEnclave> chosen;
-  for (const Rules& rules : candidates) {
+  for (const Rules& rules : candidate_rules(shared->elf)) {
     auto enclave = std::make_unique<OpenEnclave>(shared, rules, limits);
     sgx::MeasuringBuilder builder;
-    const bool matches = candidates.size() > 1 && enclave->describe(builder) &&
-                         builder.mrenclave() == shared->properties.sigstruct.enclave_hash;
+    const bool matches = enclave->describe(builder) && builder.mrenclave() == shared->properties.sigstruct.enclave_hash;
     if (!chosen || matches) chosen = std::move(enclave);
     if (matches) break;
   }
