@@ -9,7 +9,6 @@ namespace coffer::kernel {
 namespace {
 
 constexpr PageNumber kMinWindow = 4;
-constexpr PageNumber kMaxWindow = 256;
 constexpr int kKnownProtection = PROT_READ | PROT_WRITE | PROT_EXEC;
 
 using Lock = LockGuard<SpinLock>;
@@ -27,7 +26,7 @@ PageRange fault_run(Mapping& mapping, PageNumber page) {
   const bool upward = mapping.fault_window != 0 && page == mapping.run_end;
   const bool downward = mapping.fault_window != 0 && page + 1 == mapping.run_begin;
   PageNumber window = kMinWindow;
-  if (upward || downward) window = std::min<PageNumber>(PageNumber{mapping.fault_window} * 2, kMaxWindow);
+  if (upward || downward) window = std::min<PageNumber>(PageNumber{mapping.fault_window} * 2, kMaxRun);
   PageRange run{page, page + 1};
   if (downward) {
     run.begin = page - std::min(page - mapping.begin, window - 1);
@@ -73,7 +72,9 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::map(std::uintptr_t hint, st
   const auto pages = static_cast<PageNumber>(rounded / kPageSize);
   PageRange range{};
   if (fixed) {
-    if (!state.to_pages(hint, rounded, &range) || state.holds_kernel_pages(range)) return error(ENOMEM);
+    if (!state.to_pages(hint, rounded, &range)) return error(ENOMEM);
+    state.settle(range);
+    if (state.holds_kernel_pages(range)) return error(ENOMEM);
     if (no_replace && !state.is_free(range)) return error(EEXIST);
     if (!state.reserve_for_removal(range, 1)) return error(ENOMEM);
     state.remove(range);
@@ -90,7 +91,9 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::map(std::uintptr_t hint, st
   }
   state.add(range, protection & kKnownProtection, static_cast<std::uint32_t>(flags) & kKeptFlags);
   // As on Linux, the mapping stands even where its pages cannot all be populated.
-  if ((flags & (MAP_POPULATE | MAP_LOCKED)) != 0 && protection != PROT_NONE) static_cast<void>(state.commit(range));
+  if ((flags & (MAP_POPULATE | MAP_LOCKED)) != 0 && protection != PROT_NONE) {
+    while (state.fully_mapped(range) && state.commit_step(range) == CommitStep::kAgain) continue;
+  }
   return state.address_of(range.begin);
 }
 
@@ -98,10 +101,16 @@ AddressSpace::Expected<void> AddressSpace::unmap(std::uintptr_t address, std::si
   State& state = *state_;
   PageRange range{};
   if (size == 0 || !page_aligned(address) || !state.to_pages(address, size, &range)) return error(EINVAL);
-  const Lock guard(state.lock);
-  if (state.holds_kernel_pages(range)) return error(EINVAL);
-  if (!state.reserve_for_removal(range, 0)) return error(ENOMEM);
-  state.remove(range);
+  // In pieces, so that zeroing gigabytes does not stop every other thread.
+  while (range.begin < range.end) {
+    const Lock guard(state.lock);
+    state.settle(range);
+    if (state.holds_kernel_pages(range)) return error(EINVAL);
+    const PageRange piece{range.begin, state.piece_end(range)};
+    if (!state.reserve_for_removal(piece, 0)) return error(ENOMEM);
+    state.remove(piece);
+    range.begin = piece.end;
+  }
   return {};
 }
 
@@ -128,6 +137,9 @@ AddressSpace::Expected<void> AddressSpace::protect(std::uintptr_t address, std::
 std::uintptr_t AddressSpace::set_break(std::uintptr_t address) {
   State& state = *state_;
   const Lock guard(state.lock);
+  if (address > state.address_of(state.first) && address < state.break_address) {
+    state.settle({state.page_of(address), state.end});
+  }
   const std::uintptr_t old_break = state.break_address;
   if (address < state.address_of(state.first) || address > state.address_of(state.end)) return old_break;
   const auto page_up = [&](std::uintptr_t value) { return state.page_of(value + kPageSize - 1); };
@@ -151,14 +163,18 @@ AddressSpace::FaultResult AddressSpace::handle_fault(std::uintptr_t address, boo
   PageRange at{};
   if (!state.to_pages(address & ~(kPageSize - 1), kPageSize, &at)) return FaultResult::kUnmapped;
   const Lock guard(state.lock);
-  Mapping* mapping = state.tree.find(at.begin);
-  if (mapping == nullptr) return FaultResult::kUnmapped;
-  if (!allows(*mapping, write)) return FaultResult::kProtection;
-  if (state.committed.is_committed(at.begin)) return FaultResult::kCommitted;
-  if (state.commit(fault_run(*mapping, at.begin))) return FaultResult::kCommitted;
-  // The end of the EPC: what the program really needs may still be there.
-  mapping->fault_window = 0;
-  return state.commit(at) ? FaultResult::kCommitted : FaultResult::kOutOfMemory;
+  PageRange run = at;
+  for (bool first_look = true;; first_look = false) {
+    Mapping* mapping = state.tree.find(at.begin);
+    if (mapping == nullptr) return FaultResult::kUnmapped;
+    if (!allows(*mapping, write)) return FaultResult::kProtection;
+    if (state.committed.is_committed(at.begin)) return FaultResult::kCommitted;
+    // Another thread may have changed the mapping since the first look: then only what is needed for sure.
+    run = first_look ? fault_run(*mapping, at.begin) : at;
+    if (state.commit_step(run) != CommitStep::kExhausted) continue;
+    if (state.committed.is_committed(at.begin)) return FaultResult::kCommitted;
+    if (!first_look) return FaultResult::kOutOfMemory;
+  }
 }
 
 bool AddressSpace::prepare_access(std::uintptr_t address, std::size_t size, bool write) {
@@ -170,12 +186,16 @@ bool AddressSpace::prepare_access(std::uintptr_t address, std::size_t size, bool
     return false;
   }
   const Lock guard(state.lock);
-  for (PageNumber at = range.begin; at < range.end;) {
-    const Mapping* mapping = state.tree.find(at);
-    if (mapping == nullptr || !allows(*mapping, write)) return false;
-    at = mapping->end;
+  for (CommitStep step = CommitStep::kAgain; step == CommitStep::kAgain;) {
+    for (PageNumber at = range.begin; at < range.end;) {
+      const Mapping* mapping = state.tree.find(at);
+      if (mapping == nullptr || !allows(*mapping, write)) return false;
+      at = mapping->end;
+    }
+    step = state.commit_step(range);
+    if (step == CommitStep::kExhausted) return false;
   }
-  return state.commit(range);
+  return true;
 }
 
 bool AddressSpace::owns(std::uintptr_t address, std::size_t size) const {
@@ -195,9 +215,14 @@ void* AddressSpace::map_kernel(std::size_t size) {
   const PageNumber place = state.tree.highest_gap(break_end, state.end, pages);
   if (place == MappingTree::kNoPage) return nullptr;
   const PageRange range{place, place + pages};
-  if (!state.commit(range)) return nullptr;
+  // Mapped first: nobody takes the place while the lock is let go.
   state.add(range, PROT_READ | PROT_WRITE, kKernelMapping);
-  return reinterpret_cast<void*>(state.address_of(place));
+  CommitStep step = CommitStep::kAgain;
+  while (step == CommitStep::kAgain) step = state.commit_step(range);
+  if (step == CommitStep::kDone) return reinterpret_cast<void*>(state.address_of(place));
+  // A full node array leaves the place mapped and unused, which harms nobody.
+  if (state.reserve_for_removal(range, 0)) state.remove(range);
+  return nullptr;
 }
 
 void AddressSpace::release_kernel(void* address, std::size_t size) {

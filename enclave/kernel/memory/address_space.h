@@ -4,7 +4,8 @@
 // Pages come with EAUG/EACCEPT through PageSource and stay with the enclave once committed: what munmap frees is zeroed
 // at once and reused. Fresh pages are zero. Permissions are the kernel's bookkeeping above EPCM's RW: a page that is
 // not committed faults, and the fault handler asks handle_fault(); executable mappings are refused (W^X, measured code
-// only). Thread-safe; never calls the host.
+// only). Thread-safe; never calls the host. Committing happens outside of the lock; freeing holds it for at most a
+// megabyte's zeroing at a time, but moving (remap, MAP_FIXED over a mapping) for as long as it takes.
 //
 // What the bookkeeping cannot do: a page that is committed stays readable and writable for the processor, so PROT_NONE
 // and PROT_READ hold for the kernel's own accesses (prepare_access) and for pages that were never committed, such as

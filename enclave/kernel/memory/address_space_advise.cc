@@ -54,28 +54,43 @@ AddressSpace::Expected<void> AddressSpace::advise(std::uintptr_t address, std::s
   PageRange range{};
   if (!state.to_pages(address, size, &range)) return error(ENOMEM);
 
-  const Lock guard(state.lock);
-  if (state.holds_kernel_pages(range)) return error(ENOMEM);
+  return populates ? state.populate(range, advice == kPopulateWrite) : state.forget(range, advice == MADV_DONTNEED);
+}
+
+// Linux advises what is mapped and then says that there was a hole.
+AddressSpace::Expected<void> AddressSpace::State::forget(PageRange range, bool zeroes) {
   bool hole = false;
-  // Linux advises what is mapped and then says that there was a hole.
-  for (PageNumber at = range.begin; at < range.end;) {
-    const Mapping* mapping = state.tree.first_ending_after(at);
-    if (mapping == nullptr || mapping->begin >= range.end) {
-      hole = true;
-      break;
+  while (range.begin < range.end) {
+    const Lock guard(lock);
+    settle(range);
+    if (holds_kernel_pages(range)) return error(ENOMEM);
+    const Mapping* mapping = tree.first_ending_after(range.begin);
+    if (mapping == nullptr || mapping->begin >= range.end) return error(ENOMEM);
+    hole = hole || mapping->begin > range.begin;
+    PageRange part{std::max(mapping->begin, range.begin), std::min(mapping->end, range.end)};
+    if (zeroes) {
+      part.end = piece_end(part);
+      zero(part);
     }
-    hole = hole || mapping->begin > at;
-    const PageRange part{std::max(mapping->begin, range.begin), std::min(mapping->end, range.end)};
-    if (advice == MADV_DONTNEED) state.zero(part);
-    if (populates) {
-      const int needed = advice == kPopulateWrite ? PROT_WRITE : PROT_READ | PROT_WRITE;
-      if (hole) return error(ENOMEM);
-      if ((mapping->protection & needed) == 0) return error(EFAULT);
-      if (!state.commit(part)) return error(ENOMEM);
-    }
-    at = mapping->end;
+    range.begin = part.end;
   }
   if (hole) return error(ENOMEM);
+  return {};
+}
+
+AddressSpace::Expected<void> AddressSpace::State::populate(PageRange range, bool write) {
+  const int needed = write ? PROT_WRITE : PROT_READ | PROT_WRITE;
+  const Lock guard(lock);
+  for (CommitStep step = CommitStep::kAgain; step == CommitStep::kAgain;) {
+    for (PageNumber at = range.begin; at < range.end;) {
+      const Mapping* mapping = tree.find(at);
+      if (mapping == nullptr || (mapping->flags & kKernelMapping) != 0) return error(ENOMEM);
+      if ((mapping->protection & needed) == 0) return error(EFAULT);
+      at = mapping->end;
+    }
+    step = commit_step(range);
+    if (step == CommitStep::kExhausted) return error(ENOMEM);
+  }
   return {};
 }
 

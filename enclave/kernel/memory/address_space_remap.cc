@@ -38,6 +38,13 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::remap(std::uintptr_t addres
   const Lock guard(state.lock);
   if (new_rounded / kPageSize > state.end - state.first) return error(ENOMEM);
   const auto pages = static_cast<PageNumber>(new_rounded / kPageSize);
+  PageRange target{};
+  if ((flags & MREMAP_FIXED) != 0 && !state.to_pages(new_address, new_rounded, &target)) return error(EINVAL);
+  // Waiting for the one lets go of the lock and may make the other pending again.
+  while (state.is_pending(from) || state.is_pending(target)) {
+    state.settle(from);
+    state.settle(target);
+  }
   const Mapping* found = state.tree.find(from.begin);
   if (found == nullptr || (found->flags & kKernelMapping) != 0) return error(EFAULT);
   const Mapping mapping = *found;
@@ -66,8 +73,8 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::remap(std::uintptr_t addres
   // A move: place, commit what will be copied, copy, zero what was left.
   PageRange to{};
   if (fixed) {
-    if (!state.to_pages(new_address, new_rounded, &to) || overlap(from, to)) return error(EINVAL);
-    if (state.holds_kernel_pages(to)) return error(EINVAL);
+    to = target;
+    if (overlap(from, to) || state.holds_kernel_pages(to)) return error(EINVAL);
     if (!state.reserve_for_removal(to, 3)) return error(ENOMEM);  // the new mapping, and what is left of the old
     state.remove(to);
   } else {
@@ -78,7 +85,7 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::remap(std::uintptr_t addres
   const PageRange moved{from.begin, from.begin + std::min(pages, from.end - from.begin)};
   for (PageNumber at = state.committed.next_committed(moved.begin, moved.end); at < moved.end;) {
     const PageNumber run_end = state.committed.next_uncommitted(at, moved.end);
-    if (!state.commit({to.begin + (at - from.begin), to.begin + (run_end - from.begin)})) return error(ENOMEM);
+    if (!state.commit_locked({to.begin + (at - from.begin), to.begin + (run_end - from.begin)})) return error(ENOMEM);
     at = state.committed.next_committed(run_end, moved.end);
   }
   state.copy(moved, to.begin);

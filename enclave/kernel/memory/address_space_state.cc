@@ -5,7 +5,7 @@ namespace {
 
 std::uint32_t mapping_limit(PageNumber pages) {
   // A quarter of the pages is more than programs use, and keeps the node array small for small heaps.
-  return std::clamp<std::uint32_t>(pages / 4, 64, AddressSpace::kMaxMappings);
+  return std::clamp<std::uint32_t>(pages / 4, 256, AddressSpace::kMaxMappings);
 }
 
 PageNumber pages_for(std::size_t bytes) { return static_cast<PageNumber>((bytes + kPageSize - 1) / kPageSize); }
@@ -51,16 +51,61 @@ bool AddressSpace::State::to_pages(std::uintptr_t address, std::size_t size, Pag
   return true;
 }
 
-bool AddressSpace::State::commit(PageRange range) {
+PageNumber AddressSpace::State::accept(PageRange run) {
+  if (source.commit(address_of(run.begin), std::size_t{run.end - run.begin} * kPageSize)) return run.end;
+  PageNumber accepted = run.begin;
+  if (run.end - run.begin == 1) return accepted;
+  // How far did it get? What was accepted must be known as such, or it would never be zeroed.
+  while (accepted < run.end && source.commit(address_of(accepted), kPageSize)) ++accepted;
+  return accepted;
+}
+
+bool AddressSpace::State::commit_locked(PageRange range) {
   PageNumber at = committed.next_uncommitted(range.begin, range.end);
   while (at < range.end) {
-    const PageNumber run_end = committed.next_committed(at, range.end);
-    if (!committed.reserve(at, run_end)) return false;
-    if (!source.commit(address_of(at), std::size_t{run_end - at} * kPageSize)) return false;
-    committed.set(at, run_end);
-    at = committed.next_uncommitted(run_end, range.end);
+    const PageRange run{at, committed.next_committed(at, range.end)};
+    if (!committed.reserve(run.begin, run.end)) return false;
+    const PageNumber accepted = accept(run);
+    committed.set(run.begin, accepted);
+    if (accepted != run.end) return false;
+    at = committed.next_uncommitted(run.end, range.end);
   }
   return true;
+}
+
+bool AddressSpace::State::is_pending(PageRange range) const {
+  return std::any_of(pending, pending + pending_count,
+                     [&](PageRange other) { return other.begin < range.end && range.begin < other.end; });
+}
+
+void AddressSpace::State::wait_unlocked() {
+  lock.unlock();
+  __builtin_ia32_pause();
+  lock.lock();
+}
+
+void AddressSpace::State::settle(PageRange range) {
+  while (is_pending(range)) wait_unlocked();
+}
+
+CommitStep AddressSpace::State::commit_step(PageRange range) {
+  const PageNumber begin = committed.next_uncommitted(range.begin, range.end);
+  if (begin == range.end) return CommitStep::kDone;
+  const PageRange run{begin, std::min(committed.next_committed(begin, range.end), begin + kMaxRun)};
+  if (pending_count == kMaxPending || is_pending(run)) {
+    wait_unlocked();
+    return CommitStep::kAgain;
+  }
+  if (!committed.reserve(run.begin, run.end)) return CommitStep::kExhausted;
+  pending[pending_count++] = run;
+  lock.unlock();
+  const PageNumber accepted = accept(run);
+  lock.lock();
+  auto* mine =
+      std::find_if(pending, pending + pending_count, [&](PageRange other) { return other.begin == run.begin; });
+  *mine = pending[--pending_count];
+  committed.set(run.begin, accepted);
+  return accepted == run.end ? CommitStep::kAgain : CommitStep::kExhausted;
 }
 
 void AddressSpace::State::zero(PageRange range) {
@@ -81,6 +126,13 @@ void AddressSpace::State::copy(PageRange from, PageNumber to) {
                 reinterpret_cast<const void*>(address_of(at)), std::size_t{run_end - at} * kPageSize);
     at = committed.next_committed(run_end, from.end);
   }
+}
+
+PageNumber AddressSpace::State::piece_end(PageRange range) const {
+  const PageNumber run = committed.next_committed(range.begin, range.end);
+  if (run == range.end) return range.end;
+  const PageNumber piece = std::min(range.end - run, kMaxRun) + run;
+  return committed.next_uncommitted(run, piece);
 }
 
 bool AddressSpace::State::holds_kernel_pages(PageRange range) {

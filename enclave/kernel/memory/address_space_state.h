@@ -18,11 +18,17 @@ inline constexpr std::size_t kPageSize = 4096;
 inline constexpr std::uint32_t kKernelMapping = 1U << 31;
 inline constexpr std::uint32_t kKeptFlags = MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN | MAP_STACK | MAP_NORESERVE;
 
+// The longest run that is committed or zeroed in one go, in pages.
+inline constexpr PageNumber kMaxRun = 256;
+
 struct PageRange {
   PageNumber begin, end;
 };
 
-// All methods but the constructor expect the lock to be held.
+// What one step of committing came to. kAgain: the lock was let go, so everything is to be looked at anew.
+enum class CommitStep { kDone, kAgain, kExhausted };
+
+// All methods but the constructor, forget() and populate() expect the lock to be held.
 struct AddressSpace::State {
   SpinLock lock;
   PageSource& source;
@@ -35,6 +41,11 @@ struct AddressSpace::State {
   PageNumber bitmap_page = 0;             // where the bitmap and the nodes stand
   PageNumber nodes_page = 0;
   CommittedPages committed;
+  // Runs that threads are committing right now, without the lock. They lie in mappings: what removes a mapping or looks
+  // at its committed pages settles the range first.
+  static constexpr std::size_t kMaxPending = 32;
+  PageRange pending[kMaxPending] = {};
+  std::size_t pending_count = 0;
   MappingTree tree;
 
   State(std::uintptr_t range_base, PageNumber pages, PageSource& page_source);
@@ -46,10 +57,19 @@ struct AddressSpace::State {
   // The pages of [address, address + size), where all of them lie behind the bookkeeping.
   [[nodiscard]] bool to_pages(std::uintptr_t address, std::size_t size, PageRange* range) const;
 
-  // Commits what is not committed yet; false where the EPC ends (some pages may be committed then).
-  [[nodiscard]] bool commit(PageRange range);
+  // Commits what is not committed yet; false where the EPC ends (some pages may be committed then). With the lock held:
+  // for pages that are in no mapping.
+  [[nodiscard]] bool commit_locked(PageRange range);
+  // Commits one run of what is not committed yet in the range, which must lie in mappings, and lets go of the lock
+  // meanwhile. To be called again until it does not say kAgain.
+  [[nodiscard]] CommitStep commit_step(PageRange range);
+  // Waits until nobody is committing in the range; lets go of the lock meanwhile.
+  void settle(PageRange range);
+  [[nodiscard]] bool is_pending(PageRange range) const;
   void zero(PageRange range);
   void copy(PageRange from, PageNumber to);
+  // The end of a leading part of the range (not empty) with no more than kMaxRun committed pages.
+  [[nodiscard]] PageNumber piece_end(PageRange range) const;
 
   [[nodiscard]] bool holds_kernel_pages(PageRange range);
   [[nodiscard]] bool fully_mapped(PageRange range);
@@ -67,6 +87,15 @@ struct AddressSpace::State {
   void add(PageRange range, int protection, std::uint32_t flags);
   // A place for `pages` pages, or MappingTree::kNoPage.
   [[nodiscard]] PageNumber place(PageNumber pages);
+
+  // madvise: MADV_DONTNEED or a mere check, and the populating kinds.
+  Expected<void> forget(PageRange range, bool zeroes);
+  Expected<void> populate(PageRange range, bool write);
+
+ private:
+  // Commits a run and returns where the committed part of it ends. Touches nothing that the lock protects.
+  [[nodiscard]] PageNumber accept(PageRange run);
+  void wait_unlocked();
 };
 
 [[nodiscard]] inline bool page_aligned(std::uintptr_t value) { return value % kPageSize == 0; }

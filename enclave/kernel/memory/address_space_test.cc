@@ -189,11 +189,21 @@ TEST_F(AddressSpaceTest, TheEndOfTheEpcIsReported) {
   ASSERT_TRUE(space_.prepare_access(address + 299 * kPage, 1, true));
   pages_.page_limit = pages_.pages_used + 2;
   EXPECT_EQ(space_.handle_fault(address, true), AddressSpace::FaultResult::kCommitted);
-  EXPECT_EQ(space_.handle_fault(address + 100 * kPage, true), AddressSpace::FaultResult::kCommitted);
-  EXPECT_EQ(space_.handle_fault(address + 200 * kPage, true), AddressSpace::FaultResult::kOutOfMemory);
+  EXPECT_EQ(space_.handle_fault(address + kPage, true), AddressSpace::FaultResult::kCommitted) << "of the same run";
+  EXPECT_EQ(space_.handle_fault(address + 100 * kPage, true), AddressSpace::FaultResult::kOutOfMemory);
   EXPECT_FALSE(space_.prepare_access(address, 300 * kPage, true));
   EXPECT_TRUE(is_filled(address, kPage, 0));
+  const auto mapped = space_.usage().mapped;
   EXPECT_EQ(space_.map_kernel(10 * kPage), nullptr);
+  EXPECT_EQ(space_.usage().mapped, mapped);
+  EXPECT_EQ(space_.usage().committed, pages_.pages_used * kPage);
+  // What was committed on the way to the end is known and zeroed as all else.
+  std::memset(reinterpret_cast<void*>(address), 0x33, 2 * kPage);
+  ASSERT_TRUE(space_.unmap(address, 300 * kPage));
+  EXPECT_EQ(map(300), address);
+  EXPECT_TRUE(is_filled(address, 2 * kPage, 0));
+  pages_.page_limit = SIZE_MAX;
+  EXPECT_EQ(space_.handle_fault(address + 100 * kPage, true), AddressSpace::FaultResult::kCommitted);
 }
 
 TEST_F(AddressSpaceTest, AdviceZeroesAndReportsHoles) {
