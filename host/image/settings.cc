@@ -1,7 +1,6 @@
 #include "host/image/settings.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <charconv>
@@ -10,6 +9,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "host/image/coffer_image.h"
+#include "host/image/toml_library.h"
 
 namespace coffer::image {
 namespace {
@@ -355,6 +355,9 @@ Result<Settings> parse_settings(std::string_view text, std::string_view file_nam
     return Reader(file_name, directory).read(toml::parse(text, file_name));
   } catch (const toml::parse_error& error) {
     return input_error(fmt::format("{}:{}: {}", file_name, error.source().begin.line, one_line(error.description())));
+  } catch (const MalformedToml&) {  // has no line
+    return input_error(
+        fmt::format("{}: is not TOML; look for a table header like \"[ [name]]\" that should be [[name]]", file_name));
   }
 }
 

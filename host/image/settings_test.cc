@@ -117,6 +117,9 @@ TEST(Settings, ErrorsNameFileLineAndKey) {
       {"environment.allow = [\"A\", 1]\n", "coffer.toml:1:", "names"},
       {"[environment.set]\nA = 1\n", "coffer.toml:2:", "environment.set.A"},
       {"environment.any = true\n", "coffer.toml:", "debug images only"},
+      {"svn = 1\n[ [mounts]]\n", "coffer.toml:", "is not TOML"},
+      {"\nn \ufefe", "coffer.toml:2:", ""},
+      {"\n\u00e4 = 2\n", "coffer.toml:2:", ""},
       {"\"a\\nb\" = 1\n", "coffer.toml:1:", "a?b"},
   };
   for (const Case& each : kCases) {
@@ -125,6 +128,13 @@ TEST(Settings, ErrorsNameFileLineAndKey) {
     EXPECT_THAT(message, HasSubstr(each.part)) << each.text;
     EXPECT_EQ(message.find('\n'), std::string::npos) << each.text;
   }
+}
+
+TEST(Settings, OtherLanguagesCanBeWritten) {
+  auto settings = parse("name = \"gr\u00f6\u00dfe\" # \u00e4\n");
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->name, "gr\u00f6\u00dfe");
+  EXPECT_EQ(parse("name = \"\ufefb\" # \ufefb\n")->name, "\ufefb");
 }
 
 TEST(Settings, ReadsSizes) {

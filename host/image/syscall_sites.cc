@@ -264,7 +264,9 @@ SiteSurvey Surveyor::survey() {
   SiteSurvey result;
   std::vector<ElfSymbol> functions;
   std::ranges::copy_if(program_.symbols(), std::back_inserter(functions), &ElfSymbol::function);
-  std::ranges::stable_sort(functions, {}, &ElfSymbol::address);
+  std::ranges::sort(functions, [](const ElfSymbol& a, const ElfSymbol& b) {
+    return a.address != b.address ? a.address < b.address : a.size > b.size;  // the longest of aliases first
+  });
   std::vector<ElfProgram::TextRange> text(program_.text().begin(), program_.text().end());
   std::ranges::sort(text, {}, &ElfProgram::TextRange::address);
   for (const auto& range : text) {
