@@ -27,8 +27,7 @@ class HostDirectoryCalls final : public HostDirectory {
   Expected<void> sync(Handle handle, bool data_only) override;
   Expected<FileStatus> status(Handle handle) override;
   Expected<FileStatus> status(std::string_view path) override;
-  // status() of a symbolic link itself.
-  Expected<FileStatus> link_status(std::string_view path);
+  Expected<FileStatus> link_status(std::string_view path) override;
   Expected<void> make_directory(std::string_view path, std::uint32_t mode) override;
   Expected<void> remove(std::string_view path, bool directory) override;
   Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) override;

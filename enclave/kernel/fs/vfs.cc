@@ -28,6 +28,8 @@ Expected<std::uint64_t> File::append(std::span<const std::byte> from) {
   return end;
 }
 
+Expected<TerminalSize> File::terminal_size() { return error(ENOTTY); }
+
 Expected<std::size_t> File::read_stream(std::span<std::byte> into, bool /*nonblocking*/) { return read_at(0, into); }
 
 Expected<std::size_t> File::write_stream(std::span<const std::byte> from, bool /*nonblocking*/) {

@@ -88,6 +88,10 @@ struct AttributeChange {
 // Readiness as poll() tells it (the Linux ABI's POLL* bits).
 inline constexpr std::uint32_t kReadyToRead = 0x001, kReadyToWrite = 0x004, kReadyError = 0x008, kReadyHangUp = 0x010;
 
+struct TerminalSize {
+  std::uint16_t rows = 0, columns = 0;
+};
+
 // What open() made; position and flags of the descriptor live above this. All methods are thread-safe.
 class File : public Shared {
  public:
@@ -99,6 +103,7 @@ class File : public Shared {
   virtual Expected<FileStatus> status() = 0;
   virtual bool seekable() const { return true; }
   virtual bool is_terminal() const { return false; }
+  virtual Expected<TerminalSize> terminal_size();  // ENOTTY where it is none (the default)
   // Directories: all entries but "." and ".."; ENOTDIR for anything else.
   virtual Expected<std::vector<DirectoryEntry>> entries();
   // Appends with the file's own lock held, so that two O_APPEND writers never overlap. Returns the new end.
@@ -126,6 +131,9 @@ class FileSystem {
   virtual Expected<std::string> read_link(std::string_view path) = 0;
   // status() that does not follow a last symbolic link; the same where there are none (the default).
   virtual Expected<FileStatus> link_status(std::string_view path) { return status(path); }
+  // True where symbolic links are the kernel's own (/proc, /dev), so that it follows them itself; links of other file
+  // systems are resolved by whoever stores them, or not at all.
+  virtual bool has_own_links() const { return false; }
   // f_type of statfs(), a *_MAGIC of <linux/magic.h>; only for programs that ask what kind of file system this is.
   virtual std::uint64_t magic() const { return 0x01021994; }  // TMPFS_MAGIC
   // Everything that was written reaches the host's disk; called at exit too.
@@ -148,6 +156,8 @@ class HostDirectory {
   virtual Expected<void> sync(Handle handle, bool data_only) = 0;
   virtual Expected<FileStatus> status(Handle handle) = 0;
   virtual Expected<FileStatus> status(std::string_view path) = 0;
+  // Of a symbolic link itself; the same as status() for storage without links (the default).
+  virtual Expected<FileStatus> link_status(std::string_view path) { return status(path); }
   virtual Expected<void> make_directory(std::string_view path, std::uint32_t mode) = 0;
   virtual Expected<void> remove(std::string_view path, bool directory) = 0;
   virtual Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) = 0;

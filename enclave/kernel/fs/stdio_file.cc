@@ -1,0 +1,44 @@
+#include "enclave/kernel/fs/stdio_file.h"
+
+#include <errno.h>
+
+#include "enclave/kernel/fs/host_directory_calls.h"
+
+namespace coffer::kernel::fs {
+
+using boundary::kCurrentPosition;
+
+Expected<std::size_t> StreamFile::read_at(std::uint64_t /*offset*/, std::span<std::byte> into) {
+  if (read_handle_ < 0) return error(EBADF);
+  return host_read(read_handle_, kCurrentPosition, into);
+}
+
+Expected<std::size_t> StreamFile::write_at(std::uint64_t /*offset*/, std::span<const std::byte> from) {
+  if (write_handle_ < 0) return error(EBADF);
+  std::size_t done = 0;
+  while (done < from.size()) {
+    const auto count = host_write(write_handle_, kCurrentPosition, from.subspan(done));
+    if (!count) {
+      if (done > 0) break;
+      return error(count.error());
+    }
+    if (*count == 0) return error(EIO);
+    done += *count;
+  }
+  return done;
+}
+
+Expected<void> StreamFile::truncate(std::uint64_t /*size*/) { return error(EINVAL); }
+
+Expected<void> StreamFile::sync(bool /*data_only*/) { return error(EINVAL); }
+
+Expected<FileStatus> StreamFile::status() { return host_status(any_handle()); }
+
+Expected<TerminalSize> StreamFile::terminal_size() {
+  if (!terminal_) return error(ENOTTY);
+  const Answer answer = call_host(boundary::Request::kTerminalSize, static_cast<std::uint64_t>(any_handle()));
+  if (answer.result != 0) return error(ENOTTY);
+  return TerminalSize{static_cast<std::uint16_t>(answer.extra[0] >> 32), static_cast<std::uint16_t>(answer.extra[0])};
+}
+
+}  // namespace coffer::kernel::fs
