@@ -54,25 +54,37 @@ Expected<std::vector<std::unique_ptr<RootFile::Found>>> RootFile::read_all(std::
   return found;
 }
 
-std::uint64_t RootFile::read_witness(HostFile& data, Sealer& sealer) {
-  std::uint64_t newest = 0;
+RootFile::Witnesses RootFile::read_witnesses(HostFile& data, Sealer& sealer) {
+  Witnesses found;
   witness_copy_ = 0;
   for (std::size_t copy = 0; copy < kCopies; ++copy) {
     std::array<std::byte, kSealedWitness> stored;
     if (!data.read(copy * kWitnessStride, stored)) continue;
     WitnessPayload payload;
     if (!sealer.open_record(kWitnessMagic, stored, writable_bytes_of(payload))) continue;
-    if (payload.sequence <= newest) continue;
-    newest = payload.sequence;
+    ++found.valid;
+    if (payload.sequence <= found.newest) continue;
+    found.newest = payload.sequence;
     witness_copy_ = static_cast<std::uint32_t>(copy) ^ 1U;
   }
-  return newest;
+  return found;
 }
 
-void RootFile::continue_from(std::uint64_t newest, std::uint32_t durable_slot, std::uint64_t witness) {
+// A copy is lost where power goes while it is written, and that is only done when a record newer than the other copy is
+// safely stored. The very first record stands before there are witnesses.
+bool RootFile::fits(const RootRecord& record, const Witnesses& witnesses) {
+  if (record.sequence == 1 && witnesses.newest <= 1) return true;
+  const bool torn = witnesses.valid < kCopies;
+  if (witnesses.valid == 0 || witnesses.newest < record.witness) return false;
+  return torn ? witnesses.newest < record.sequence : witnesses.newest <= record.sequence;
+}
+
+void RootFile::continue_from(const Found& found, bool durable, std::uint64_t newest, std::uint32_t durable_slot,
+                             const Witnesses& witnesses) {
   sequence_ = newest;
+  durable_sequence_ = durable ? found.record.sequence : 0;
   durable_slot_ = durable_slot;
-  witness_written_ = witness_synced_ = witness;
+  witness_written_ = witness_synced_ = witnesses.newest;
 }
 
 Expected<void> RootFile::write(Sealer& sealer, RootRecord& record, bool durable) {

@@ -29,11 +29,17 @@ class RootFile {
   [[nodiscard]] Expected<std::vector<std::unique_ptr<Found>>> read_all(std::span<const std::byte, 32> mount_key,
                                                                        std::string_view label,
                                                                        std::unique_ptr<Sealer>* sealer);
-  // The newest witness, 0 where there is none.
-  [[nodiscard]] std::uint64_t read_witness(HostFile& data, Sealer& sealer);
+  struct Witnesses {
+    std::uint64_t newest = 0;  // 0 where there is none
+    std::size_t valid = 0;     // copies
+  };
+  [[nodiscard]] Witnesses read_witnesses(HostFile& data, Sealer& sealer);
+  // False where the record and coffer.data are not of one time.
+  [[nodiscard]] static bool fits(const RootRecord& record, const Witnesses& witnesses);
 
-  // Goes on from a record: what is written next is newer than `newest`.
-  void continue_from(std::uint64_t newest, std::uint32_t durable_slot, std::uint64_t witness);
+  // Goes on from a record that is durable where `durable` is set: what is written next is newer than `newest`.
+  void continue_from(const Found& found, bool durable, std::uint64_t newest, std::uint32_t durable_slot,
+                     const Witnesses& witnesses);
   // Writes the record with the next sequence number; its witness field is set here. A durable one is synced.
   [[nodiscard]] Expected<void> write(Sealer& sealer, RootRecord& record, bool durable);
   [[nodiscard]] Expected<void> sync() { return file_.sync(); }

@@ -84,7 +84,7 @@ Expected<void> Volume::load_state(std::span<const std::byte, 32> mount_key, std:
   if (!found) return error(found.error());
   const std::uint64_t newest = found->front()->record.sequence;
   start(std::move(sealer));
-  const std::uint64_t witness = roots_.read_witness(data_, *sealer_);
+  const RootFile::Witnesses witnesses = roots_.read_witnesses(data_, *sealer_);
 
   for (const auto& candidate : *found) {
     const RootRecord& record = candidate->record;
@@ -93,8 +93,7 @@ Expected<void> Volume::load_state(std::span<const std::byte, 32> mount_key, std:
     if (!std::ranges::all_of(unsynced, [this](const UnsyncedBlock& block) { return forest_->is_stored(block); })) {
       continue;  // a machine that lost power can leave this, and then an older record holds
     }
-    // A record that is older than the newest witness, or data that is older than the record.
-    if (witness > record.sequence || witness < record.witness) return error(EIO);
+    if (!RootFile::fits(record, witnesses)) return error(EIO);
     if (auto adopted = adopt(record); !adopted) return adopted;
     const bool durable = candidate->slot < 2;
     std::uint32_t durable_slot = candidate->slot;
@@ -102,9 +101,10 @@ Expected<void> Volume::load_state(std::span<const std::byte, 32> mount_key, std:
       const auto last = std::ranges::find_if(*found, [](const auto& one) { return one->slot < 2; });
       durable_slot = last != found->end() ? (*last)->slot : 1;
     }
-    roots_.continue_from(newest, durable_slot, witness);
-    if (read_only_ || durable) return {};
-    return write_state(Durability::kMachine);
+    roots_.continue_from(*candidate, durable, newest, durable_slot, witnesses);
+    if (read_only_) return {};
+    if (!durable) return write_state(Durability::kMachine);
+    return witnesses.valid == kCopies ? Expected<void>{} : write_first_witnesses();
   }
   return error(EIO);
 }
@@ -156,8 +156,17 @@ Expected<void> Volume::make_new(std::span<const std::byte, 32> mount_key, std::s
   if (auto synced = host_.sync_directory(""); !synced) return synced;
   if (auto renamed = host_.rename(kNewRootName, kRootName, 0); !renamed) return renamed;
   if (auto synced = host_.sync_directory(""); !synced) return synced;
-  if (auto written = roots_.write_witness(data_, *sealer_); !written) return written;
+  if (auto written = write_first_witnesses(); !written) return written;
   return take_lock();
+}
+
+// Both copies, so that from now on a missing one tells something.
+Expected<void> Volume::write_first_witnesses() {
+  for (std::size_t copy = 0; copy < kCopies; ++copy) {
+    if (auto written = roots_.write_witness(data_, *sealer_); !written) return written;
+    if (auto synced = sync_data(); !synced) return synced;
+  }
+  return {};
 }
 
 Expected<void> Volume::take_lock() {

@@ -64,6 +64,7 @@ class Volume {
   [[nodiscard]] Expected<void> mount(std::span<const std::byte, 32> mount_key, std::string_view label);
   [[nodiscard]] Expected<void> make_new(std::span<const std::byte, 32> mount_key, std::string_view label);
   [[nodiscard]] Expected<void> load_state(std::span<const std::byte, 32> mount_key, std::string_view label);
+  [[nodiscard]] Expected<void> write_first_witnesses();
   void start(std::unique_ptr<Sealer> sealer);
   [[nodiscard]] Expected<void> adopt(const RootRecord& record);
   [[nodiscard]] Expected<void> take_lock();
