@@ -22,12 +22,14 @@ namespace {
 constexpr std::string_view kUsage =
     "usage: registry-analysis import FOLDER DATABASE\n"
     "       registry-analysis analyse DATABASE [--top N] [--report FILE] [--pause]\n"
+    "       registry-analysis check REPORT SHA256\n"
     "\n"
     "import   reads the IEEE registration lists (*.csv) of FOLDER into a new DATABASE\n"
     "analyse  prints what DATABASE says, and a SHA-256 of it\n"
     "  --top N        rows of each table (default 10)\n"
     "  --report FILE  also writes the enclave's report over that SHA-256; fails outside an enclave\n"
-    "  --pause        waits, with the database still open, until a line or the end comes on standard input\n";
+    "  --pause        waits, with the database still open, until a line or the end comes on standard input\n"
+    "check    inside an enclave only: says whether REPORT is genuine, this program's, and about that result\n";
 
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -101,6 +103,20 @@ int run_analyse(std::span<const std::string_view> arguments) {
   return 0;
 }
 
+int run_check(std::span<const std::string_view> arguments) {
+  if (arguments.size() != 2) throw UsageError("check needs a report and a SHA-256");
+  const auto digest = registry::digest_from_hex(arguments[1]);
+  if (!digest) throw UsageError("not a SHA-256 in hexadecimal: " + std::string(arguments[1]));
+  std::ifstream input(std::string(arguments[0]), std::ios::binary);
+  if (!input) throw std::runtime_error(std::string(arguments[0]) + ": cannot be opened");
+  std::vector<std::byte> report(4096);
+  input.read(reinterpret_cast<char*>(report.data()), static_cast<std::streamsize>(report.size()));
+  report.resize(static_cast<std::size_t>(input.gcount()));
+  const bool genuine = registry::is_report_about(report, *digest);
+  std::cout << (genuine ? "genuine: an enclave of this program made that result\n" : "not genuine\n");
+  return genuine ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -110,6 +126,7 @@ int main(int argc, char** argv) {
     const auto rest = std::span(arguments).subspan(1);
     if (arguments[0] == "import") return run_import(rest);
     if (arguments[0] == "analyse") return run_analyse(rest);
+    if (arguments[0] == "check") return run_check(rest);
     if (arguments[0] == "--help" || arguments[0] == "-h") {
       std::cout << kUsage;
       return 0;
