@@ -1,6 +1,7 @@
 // The kernel's memcpy and its kin, compiled under other names (see CMakeLists.txt) beside the hosted libc's.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -30,7 +31,7 @@ int sign(int value) { return value < 0 ? -1 : static_cast<int>(value > 0); }
 TEST(MemoryFunctions, CopySetAndCompareEverySize) {
   for (std::size_t size = 0; size < 1200; ++size) {
     for (std::size_t shift = 0; shift < 9; shift += 3) {
-      const auto source = pattern(size + shift);
+      const auto source = pattern(size + shift + 1);
       std::vector<unsigned char> target(size + 32, 0xcc);
       ASSERT_EQ(coffer_memcpy(target.data() + shift, source.data() + shift, size), target.data() + shift);
       ASSERT_EQ(std::memcmp(target.data() + shift, source.data() + shift, size), 0) << size;

@@ -22,7 +22,8 @@ class EntropySource {
   // Panics where the source gives nothing after kMaxTries or repeats itself.
   std::uint64_t next();
 
-  static constexpr int kMaxTries = 4096;
+  // Some milliseconds: other cores can keep RDSEED busy for a while.
+  static constexpr int kMaxTries = 1 << 17;
   // A good source repeats a 64-bit word once in 2^64 times; three alike words in a row are a broken one.
   static constexpr int kMaxRepeats = 2;
 
