@@ -62,13 +62,16 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
 int run_command(int argument_count, const char* const* arguments) {
   CLI::App app{"Coffer runs ordinary programs inside enclaves.", "coffer"};
   app.set_version_flag("--version", "coffer " COFFER_VERSION);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is told below, after what is not known
   app.footer(kExamples);
   app.get_formatter()->column_width(34);
   int status = 0;
   add_verbs(app, status);
   try {
     app.parse(argument_count, arguments);
+    if (app.get_subcommands().empty()) {
+      return report({ErrorKind::kInput, "a verb is missing, like `coffer sign`; see `coffer --help`"});
+    }
     return status;
   } catch (const CLI::Success& success) {  // --help and --version
     return app.exit(success);
