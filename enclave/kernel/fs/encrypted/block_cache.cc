@@ -23,9 +23,9 @@ std::size_t BlockCache::bucket(const Tree& tree, std::uint32_t level, std::uint6
 BufferRef BlockCache::find(Tree& tree, std::uint32_t level, std::uint64_t index) {
   for (Buffer* buffer = buckets_[bucket(tree, level, index)]; buffer != nullptr; buffer = buffer->hash_next) {
     if (buffer->owner != &tree || buffer->level != level || buffer->index != index) continue;
-    if (!buffer->dirty && newest_ != buffer) {
-      unlink_clean(*buffer);
-      link_clean(*buffer);
+    if (!buffer->dirty && clean_.newest != buffer) {
+      unlink(clean_, *buffer);
+      link(clean_, *buffer);
     }
     return BufferRef(buffer);
   }
@@ -48,13 +48,14 @@ BufferRef BlockCache::insert(Tree& tree, std::uint32_t level, std::uint64_t inde
   buffer->owner_next = tree.buffers;
   if (tree.buffers != nullptr) tree.buffers->owner_prev = buffer;
   tree.buffers = buffer;
-  link_clean(*buffer);
+  link(clean_, *buffer);
   return BufferRef(buffer);
 }
 
 void BlockCache::mark_dirty(Buffer& buffer) {
   if (buffer.dirty) return;
-  unlink_clean(buffer);
+  unlink(clean_, buffer);
+  link(buffer.owner->dirty_buffers, buffer);
   buffer.dirty = true;
   ++dirty_;
   ++buffer.owner->dirty;
@@ -65,7 +66,8 @@ void BlockCache::mark_clean(Buffer& buffer) {
   buffer.dirty = false;
   --dirty_;
   --buffer.owner->dirty;
-  link_clean(buffer);
+  unlink(buffer.owner->dirty_buffers, buffer);
+  link(clean_, buffer);
 }
 
 void BlockCache::discard(Buffer& buffer) {
@@ -74,27 +76,27 @@ void BlockCache::discard(Buffer& buffer) {
   delete &buffer;
 }
 
-void BlockCache::link_clean(Buffer& buffer) {
-  buffer.clean_prev = nullptr;
-  buffer.clean_next = newest_;
-  (newest_ != nullptr ? newest_->clean_prev : oldest_) = &buffer;
-  newest_ = &buffer;
+void BlockCache::link(BufferList& list, Buffer& buffer) {
+  buffer.state_prev = nullptr;
+  buffer.state_next = list.newest;
+  (list.newest != nullptr ? list.newest->state_prev : list.oldest) = &buffer;
+  list.newest = &buffer;
 }
 
-void BlockCache::unlink_clean(Buffer& buffer) {
-  (buffer.clean_prev != nullptr ? buffer.clean_prev->clean_next : newest_) = buffer.clean_next;
-  (buffer.clean_next != nullptr ? buffer.clean_next->clean_prev : oldest_) = buffer.clean_prev;
+void BlockCache::unlink(BufferList& list, Buffer& buffer) {
+  (buffer.state_prev != nullptr ? buffer.state_prev->state_next : list.newest) = buffer.state_next;
+  (buffer.state_next != nullptr ? buffer.state_next->state_prev : list.oldest) = buffer.state_prev;
 }
 
 Buffer* BlockCache::take_victim() {
-  Buffer* victim = oldest_;
-  while (victim != nullptr && victim->pins != 0) victim = victim->clean_prev;
+  Buffer* victim = clean_.oldest;
+  while (victim != nullptr && victim->pins != 0) victim = victim->state_prev;
   if (victim == nullptr) return nullptr;
   detach(*victim);
   // The cache may have grown past its limit while buffers were dirty: shrink it again, one buffer at a time.
   if (count_ >= limit_) {
-    Buffer* extra = oldest_;
-    while (extra != nullptr && extra->pins != 0) extra = extra->clean_prev;
+    Buffer* extra = clean_.oldest;
+    while (extra != nullptr && extra->pins != 0) extra = extra->state_prev;
     if (extra != nullptr) {
       detach(*extra);
       delete extra;
@@ -109,7 +111,7 @@ void BlockCache::detach(Buffer& buffer) {
   *link = buffer.hash_next;
   (buffer.owner_prev != nullptr ? buffer.owner_prev->owner_next : buffer.owner->buffers) = buffer.owner_next;
   if (buffer.owner_next != nullptr) buffer.owner_next->owner_prev = buffer.owner_prev;
-  unlink_clean(buffer);
+  unlink(clean_, buffer);
   --count_;
 }
 

@@ -22,7 +22,8 @@ struct Buffer {
   std::uint64_t assigned = 0;  // a position chosen before the flush (the space map's own blocks), or 0
   bool dirty = false;
   Buffer* hash_next = nullptr;
-  Buffer *clean_prev = nullptr, *clean_next = nullptr;  // the list of clean buffers, the latest used first
+  // The list of all clean buffers, the latest used first, or that of the owner's dirty ones.
+  Buffer *state_prev = nullptr, *state_next = nullptr;
   Buffer *owner_prev = nullptr, *owner_next = nullptr;
   alignas(64) std::array<std::byte, kBlockSize> data;
 
@@ -62,6 +63,10 @@ class BufferRef {
   Buffer* buffer_ = nullptr;
 };
 
+struct BufferList {
+  Buffer *newest = nullptr, *oldest = nullptr;
+};
+
 class BlockCache {
  public:
   // Holds about `limit` buffers; more only while more than that are dirty or in use.
@@ -83,14 +88,14 @@ class BlockCache {
 
  private:
   [[nodiscard]] std::size_t bucket(const Tree& tree, std::uint32_t level, std::uint64_t index) const;
-  void link_clean(Buffer& buffer);
-  void unlink_clean(Buffer& buffer);
+  static void link(BufferList& list, Buffer& buffer);
+  static void unlink(BufferList& list, Buffer& buffer);
   [[nodiscard]] Buffer* take_victim();
   void detach(Buffer& buffer);
 
   std::size_t limit_, count_ = 0, dirty_ = 0;
   std::vector<Buffer*> buckets_;
-  Buffer *newest_ = nullptr, *oldest_ = nullptr;
+  BufferList clean_;
 };
 
 }  // namespace coffer::kernel::fs::encrypted

@@ -160,9 +160,8 @@ Expected<void> Forest::read_positions(Tree& tree, std::uint64_t first, std::span
 
 std::vector<Buffer*> Forest::dirty_buffers(const Tree& tree, std::uint32_t level) {
   std::vector<Buffer*> found;
-  if (tree.dirty == 0) return found;
-  for (Buffer* buffer = tree.buffers; buffer != nullptr; buffer = buffer->owner_next) {
-    if (buffer->dirty && buffer->level == level) found.push_back(buffer);
+  for (Buffer* buffer = tree.dirty_buffers.newest; buffer != nullptr; buffer = buffer->state_next) {
+    if (buffer->level == level) found.push_back(buffer);
   }
   std::sort(found.begin(), found.end(), [](const Buffer* a, const Buffer* b) { return a->index < b->index; });
   return found;

@@ -31,8 +31,9 @@ struct Tree {
   bool damaged = false;    // a change failed half-way; only the committed state counts, and nothing is taken from here
   std::uint64_t mark = 0;  // the sealer's mark at the last commit: what was written since can be overwritten in place
 
-  Buffer* buffers = nullptr;
-  std::size_t dirty = 0;  // of the buffers
+  Buffer* buffers = nullptr;  // all that are cached
+  BufferList dirty_buffers;
+  std::size_t dirty = 0;  // how many
 
   ExtentList allocated, freed;          // since the last commit; `freed` were committed before...
   ExtentList wasted;                    // ...and these are in `allocated` too
