@@ -4,8 +4,11 @@
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <random>
 
+#include "base/file.h"
 #include "base/hex.h"
 #include "host/image/foreign/sample_images.h"
 
@@ -262,7 +265,7 @@ TEST(OpenEnclaveImage, DamageIsRefusedWithAReason) {
     put(file, offset, value);
     return error_of(std::move(file));
   };
-  EXPECT_THAT(changed(kSampleInfo, std::uint32_t{100}), HasSubstr("no known release"));
+  EXPECT_THAT(changed(kSampleInfo, std::uint32_t{100}), HasSubstr("no release"));
   EXPECT_THAT(changed(kSampleInfo + 8, ~std::uint64_t{0}), HasSubstr("no enclave can have"));
   EXPECT_THAT(changed(kSampleInfo + 16, ~std::uint64_t{0} >> 12), HasSubstr("no enclave can have"));
   EXPECT_THAT(changed(kSampleInfo + 24, std::uint64_t{0}), HasSubstr("no enclave can have"));
@@ -365,6 +368,29 @@ TEST(SigstructFile, IsRecognisedWithOneFieldChanged) {
 TEST(ForeignImage, OtherFilesAreRefused) {
   EXPECT_THAT(error_of({}), HasSubstr("not an SGX enclave"));
   EXPECT_THAT(error_of(std::vector<std::byte>(5000)), HasSubstr("not an SGX enclave"));
+}
+
+// Enclaves that others signed are not ours to ship. COFFER_REAL_ENCLAVES names a folder of signed ones to try.
+TEST(ForeignImage, RealEnclavesHaveTheirSignedMeasurement) {
+  const char* folder = std::getenv("COFFER_REAL_ENCLAVES");
+  if (folder == nullptr) GTEST_SKIP() << "COFFER_REAL_ENCLAVES is not set";
+  int measured = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    auto file = read_file(entry.path());
+    ASSERT_TRUE(file);
+    const auto enclaves = open_foreign(std::move(*file));
+    if (!enclaves) continue;
+    for (const auto& enclave : *enclaves) {
+      if (!enclave->has_pages() || enclave->sigstruct() == nullptr) continue;
+      sgx::MeasuringBuilder builder;
+      const auto described = enclave->describe(builder);
+      ASSERT_TRUE(described) << entry.path() << ": " << described.error().message;
+      EXPECT_EQ(builder.mrenclave(), enclave->sigstruct()->enclave_hash) << entry.path() << " " << enclave->detail();
+      EXPECT_EQ(sgx::verify(*enclave->sigstruct()), sgx::LeafError::kSuccess) << entry.path();
+      ++measured;
+    }
+  }
+  EXPECT_GT(measured, 0);
 }
 
 // Whatever a file says, a reader ends soon, within its memory, with pages or one line of error.

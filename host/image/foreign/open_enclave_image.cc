@@ -40,7 +40,7 @@ struct ImageInfo {  // filled in by the loader
 // The properties are header, config, ImageInfo, SIGSTRUCT and an end marker; the config grew over the releases, so the
 // size of the whole tells its version.
 constexpr std::uint64_t kFixedSize = sizeof(PropertiesHeader) + sizeof(ImageInfo) + sizeof(sgx::Sigstruct) + 8;
-constexpr std::array<std::uint64_t, 4> kConfigSizes = {16, 24, 56, 64};
+constexpr std::array<std::uint64_t, 3> kConfigSizes = {24, 56, 64};  // since 0.5, 0.13 and 0.18
 constexpr std::uint64_t kConfigWithFlags = 56, kConfigWithStart = 64;
 constexpr std::uint32_t kCaptureFaults = 1, kZeroBase = 2;  // config flags
 
@@ -95,7 +95,7 @@ Result<Properties> read_properties(const StagedSegments& memory, std::uint64_t a
   const auto* config = std::ranges::find_if(kConfigSizes, [&](auto bytes) { return kFixedSize + bytes == size; });
   if (config == kConfigSizes.end()) {
     return input_error("the image's .oeinfo section has " + std::to_string(size) +
-                       " bytes, which no known release of Open Enclave wrote");
+                       " bytes, which no release of Open Enclave from 0.5 on wrote");
   }
   properties.config_size = *config;
   bool complete = memory.read(address + properties.sigstruct_offset(), writable_bytes_of(properties.sigstruct));

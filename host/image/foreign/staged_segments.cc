@@ -45,18 +45,17 @@ Result<StagedSegments> StagedSegments::stage(const ElfView& elf) {
   return staged;
 }
 
-const StagedSegments::Segment* StagedSegments::find(std::uint64_t address, std::uint64_t size) const {
-  for (const Segment& segment : segments_) {
-    if (address >= segment.start && range_fits(address - segment.start, size, segment.end - segment.start)) {
-      return &segment;
-    }
-  }
-  return nullptr;
+std::size_t StagedSegments::find(std::uint64_t address, std::uint64_t size) const {
+  const auto holds = [&](const Segment& segment) {
+    return address >= segment.start && range_fits(address - segment.start, size, segment.end - segment.start);
+  };
+  return static_cast<std::size_t>(std::ranges::find_if(segments_, holds) - segments_.begin());
 }
 
 bool StagedSegments::read(std::uint64_t address, ByteSpan into) const {
-  const Segment* segment = find(address, into.size());
-  if (segment == nullptr) return false;
+  const std::size_t index = find(address, into.size());
+  if (index == segments_.size()) return false;
+  const Segment* segment = &segments_[index];
   const std::uint64_t offset = address - segment->start;
   std::ranges::fill(into, std::byte{0});
   if (offset < segment->content.size()) {
@@ -67,8 +66,9 @@ bool StagedSegments::read(std::uint64_t address, ByteSpan into) const {
 }
 
 bool StagedSegments::write(std::uint64_t address, ByteView bytes) {
-  auto* segment = const_cast<Segment*>(find(address, bytes.size()));
-  if (segment == nullptr) return false;
+  const std::size_t index = find(address, bytes.size());
+  if (index == segments_.size()) return false;
+  Segment* segment = &segments_[index];
   for (std::uint64_t done = 0; done < bytes.size();) {
     const std::uint64_t at = address + done, inside = at & kPageMask;
     const std::uint64_t size = std::min<std::uint64_t>(kPageSize - inside, bytes.size() - done);

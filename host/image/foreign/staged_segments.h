@@ -30,7 +30,8 @@ class StagedSegments {
     // Pages behind `content` that were written to, by address.
     std::map<std::uint64_t, std::vector<std::byte>> written;
   };
-  [[nodiscard]] const Segment* find(std::uint64_t address, std::uint64_t size) const;
+  // The index of the segment that holds the range, or segments_.size().
+  [[nodiscard]] std::size_t find(std::uint64_t address, std::uint64_t size) const;
 
   std::vector<Segment> segments_;
   std::uint64_t size_ = 0;
