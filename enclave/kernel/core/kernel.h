@@ -30,7 +30,10 @@ std::span<std::byte> exchange_area();
 // errno can say so, out of kernel memory). Prints `why` on the host's log first.
 [[noreturn]] void panic(std::string_view why);
 
-// Logs one line through the host; in production images only panics do. Never put secrets in.
+// One line on the host's log from any image. For what a user must know to go on; never a secret.
+void log_always(std::string_view text);
+
+// Logs one line through the host in debug images. Never put secrets in.
 void debug_log(std::string_view text);
 bool is_debug_enclave();
 

@@ -28,7 +28,8 @@ struct SyscallEntry {
 // The handlers of one topic; the dispatcher joins the tables of all topics at start-up and answers ENOSYS for the rest.
 std::span<const SyscallEntry> file_syscalls();     // syscalls/files.cc
 std::span<const SyscallEntry> memory_syscalls();   // syscalls/memory.cc
-std::span<const SyscallEntry> process_syscalls();  // syscalls/process.cc: threads, identity, limits, time
+std::span<const SyscallEntry> process_syscalls();  // syscalls/process.cc: threads, identity, limits
+std::span<const SyscallEntry> time_syscalls();     // syscalls/time.cc
 std::span<const SyscallEntry> coffer_syscalls();   // syscalls/coffer.cc: reports, keys, serving calls
 
 // True where the application may access [address, address + size): its segments or its mappings; pages not committed yet
@@ -43,6 +44,19 @@ struct UserBytes {
 inline UserBytes user_bytes(std::uint64_t address, std::uint64_t size, bool write) {
   if (!user_range(address, size, write)) return {false, {}};
   return {true, {reinterpret_cast<std::byte*>(address), static_cast<std::size_t>(size)}};
+}
+// Copies a value from or to the application; false: EFAULT.
+template <class T>
+[[nodiscard]] bool get_user(std::uint64_t address, T* value) {
+  const UserBytes bytes = user_bytes(address, sizeof(T), false);
+  if (bytes.ok) __builtin_memcpy(value, bytes.bytes.data(), sizeof(T));
+  return bytes.ok;
+}
+template <class T>
+[[nodiscard]] bool put_user(std::uint64_t address, const T& value) {
+  const UserBytes bytes = user_bytes(address, sizeof(T), true);
+  if (bytes.ok) __builtin_memcpy(bytes.bytes.data(), &value, sizeof(T));
+  return bytes.ok;
 }
 // The NUL-terminated string at `address`: -EFAULT, or -ENAMETOOLONG past `limit` bytes, or 0 with *text set.
 int user_string(std::uint64_t address, std::size_t limit, std::string_view* text);

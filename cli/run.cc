@@ -1,0 +1,162 @@
+// coffer run: loads an image and runs its program; streams, exit status and deaths pass through.
+#include <coffer/host.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/hex.h"
+#include "base/secret.h"
+#include "cli/verbs.h"
+#include "host/image/settings.h"
+
+extern char** environ;
+
+namespace coffer::cli {
+namespace {
+
+struct Options {
+  std::string image;
+  std::string rung = "process";
+  std::string epc;
+  std::vector<std::string> mounts;      // HOST:ENCLAVE
+  std::vector<std::string> mount_keys;  // ENCLAVE=FILE
+  std::vector<std::string> variables;   // NAME=value
+  std::vector<std::string> arguments;
+  bool no_fast_paths = false;
+  bool quiet = false;
+};
+
+Result<Mount> parse_mount(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 >= text.size() || text[colon + 1] != '/') {
+    return input_error("--mount " + text + ": write HOST-DIRECTORY:/PATH/INSIDE");
+  }
+  return Mount{.host = text.substr(0, colon), .enclave = text.substr(colon + 1), .key = std::nullopt};
+}
+
+// A key file holds 32 bytes, or 64 hexadecimal digits.
+Result<void> add_key(const std::string& text, std::vector<Mount>& mounts) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos) return input_error("--mount-key " + text + ": write /PATH/INSIDE=KEYFILE");
+  const std::string path = text.substr(0, equals);
+  const std::string file = text.substr(equals + 1);
+  auto content = read_file(file, 4096);
+  if (!content) return std::unexpected(content.error());
+  std::vector<std::byte> key = *content;
+  if (key.size() != 32) {
+    std::string digits(reinterpret_cast<const char*>(key.data()), key.size());
+    while (!digits.empty() && (digits.back() == '\n' || digits.back() == ' ')) digits.pop_back();
+    auto decoded = from_hex(digits);
+    if (!decoded || decoded->size() != 32) return input_error(file + ": a mount key is 32 bytes or 64 hex digits");
+    key = *decoded;
+  }
+  for (Mount& mount : mounts) {
+    if (mount.enclave != path) continue;
+    mount.key.emplace();
+    std::copy(key.begin(), key.end(), mount.key->begin());
+    wipe(key.data(), key.size());
+    return {};
+  }
+  return input_error("--mount-key " + text + ": no --mount goes to " + path);
+}
+
+Result<LoadOptions> load_options(const Options& options) {
+  LoadOptions load;
+  load.rung = options.rung == "inline" ? RungKind::kInline : RungKind::kProcess;
+  load.fast_paths = !options.no_fast_paths;
+  if (!options.epc.empty()) {
+    auto size = image::parse_size(options.epc);
+    if (!size) return input_error("--epc " + options.epc + ": " + size.error().message);
+    load.epc_size = *size;
+  }
+  return load;
+}
+
+Result<RunOptions> run_options(const Options& options) {
+  RunOptions run;
+  run.arguments = options.arguments;
+  for (char** variable = environ; *variable != nullptr; ++variable) run.environment.emplace_back(*variable);
+  for (const std::string& variable : options.variables) {
+    if (variable.find('=') == std::string::npos) return input_error("--env " + variable + ": write NAME=value");
+    run.environment.push_back(variable);
+  }
+  for (const std::string& text : options.mounts) {
+    auto mount = parse_mount(text);
+    if (!mount) return std::unexpected(mount.error());
+    run.mounts.push_back(std::move(*mount));
+  }
+  for (const std::string& text : options.mount_keys) {
+    if (auto added = add_key(text, run.mounts); !added) return std::unexpected(added.error());
+  }
+  return run;
+}
+
+// Ends this process as the program ended, so that a shell or a supervisor sees the same.
+[[noreturn]] void die_likewise(const ExitStatus& status) {
+  std::fprintf(stderr, "coffer: the program died of signal %d (%s) %s\n", status.signal, ::strsignal(status.signal),
+               status.detail.c_str());
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);  // this process's memory is not what a post-mortem needs
+  ::signal(status.signal, SIG_DFL);
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, status.signal);
+  ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+  ::raise(status.signal);
+  ::_exit(128 + status.signal);  // a signal whose default is not to die
+}
+
+int run_image(const Options& options) {
+  auto load = load_options(options);
+  if (!load) return report(load.error());
+  auto run = run_options(options);
+  if (!run) return report(run.error());
+  ExitStatus status;
+  {
+    auto enclave = Enclave::load(options.image, *load);
+    if (!enclave) return report(enclave.error());
+    if (!options.quiet) {
+      for (const std::string& line : enclave->missing_protections()) {
+        std::fprintf(stderr, "coffer: note: %s\n", line.c_str());
+      }
+    }
+    auto ended = enclave->run(*run);
+    if (!ended) return report(ended.error());
+    status = *ended;
+  }
+  if (status.signal != 0) die_likewise(status);
+  return status.code;
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& status) {
+  auto options = std::make_shared<Options>();
+  CLI::App* run = app.add_subcommand("run", "Run the program of an image inside an enclave");
+  run->add_option("image", options->image, "the signed image (*.enclave)")->required();
+  run->add_option("--rung", options->rung, "process (default), or inline for debug images")
+      ->check(CLI::IsMember({"inline", "process"}));
+  run->add_option("--epc", options->epc, "protected memory, e.g. 256M (default: the enclave's size)");
+  run->add_option("--mount", options->mounts, "HOST-DIRECTORY:/PATH/INSIDE, as the image declares it");
+  run->add_option("--mount-key", options->mount_keys, "/PATH/INSIDE=FILE with a 256-bit key, where the image asks");
+  run->add_option("--env", options->variables, "NAME=value for the program, where the image allows it");
+  run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call and ENCLU, as hardware would");
+  run->add_flag("--quiet", options->quiet, "do not say which protections this machine lacks");
+  run->add_option("arguments", options->arguments, "the program's own, after --");
+  run->footer(
+      "Examples:\n"
+      "  coffer run hello.enclave -- world\n"
+      "  coffer run analysis.enclave --mount ./data:/data -- report\n"
+      "  coffer run debug.enclave --rung inline\n\n"
+      "Streams pass through. The exit status is the program's; a program that dies of a signal ends this command the\n"
+      "same way. 1: the image is refused. 2: usage or input error.");
+  run->callback([options, &status] { status = run_image(*options); });
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,57 @@
+#include "enclave/kernel/core/enclu.h"
+
+#include <cstring>
+
+#include "base/secret.h"
+
+namespace coffer::kernel {
+
+namespace {
+// A leaf that faulted on the patched path; the trapping path never returns in that case.
+constexpr std::uint64_t kFaulted = ~std::uint64_t{0};
+
+template <class T>
+std::uint64_t address_of(const T& object) {
+  return reinterpret_cast<std::uint64_t>(&object);
+}
+}  // namespace
+
+bool make_report(const sgx::TargetInfo& target, const sgx::Bytes<64>& data, sgx::Report* report) {
+  struct alignas(512) Operands {
+    sgx::TargetInfo target;
+    alignas(512) sgx::Report report;
+    alignas(128) sgx::Bytes<64> data;
+  } operands{target, {}, data};
+  if (coffer_enclu(SGX_ENCLU_EREPORT, address_of(operands.target), address_of(operands.data),
+                   address_of(operands.report)) != 0) {
+    return false;
+  }
+  *report = operands.report;
+  return true;
+}
+
+sgx::LeafError get_key(const sgx::KeyRequest& request, sgx::Bytes<16>* key) {
+  struct alignas(512) Operands {
+    sgx::KeyRequest request;
+    alignas(16) sgx::Bytes<16> key;
+  } operands{request, {}};
+  const std::uint64_t result =
+      coffer_enclu(SGX_ENCLU_EGETKEY, address_of(operands.request), address_of(operands.key), 0);
+  if (result == kFaulted) return sgx::LeafError::kInvalidKeyName;
+  *key = operands.key;
+  wipe(&operands.key, sizeof(operands.key));
+  return static_cast<sgx::LeafError>(result);
+}
+
+bool accept_pages(std::uint64_t address, std::uint64_t size) {
+  alignas(64) sgx::Secinfo secinfo{};
+  secinfo.flags = sgx::SecinfoFlags::make(
+      sgx::PageType::kReg, sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW | sgx::SecinfoFlags::kPending);
+  if (size == 0) return true;
+  const std::uint64_t result = coffer_accept_range(&secinfo, address, size / sgx::kPageSize);
+  // A single page that a longer run accepted before it failed is there: PageSource::commit counts it as done.
+  const bool there = result == static_cast<std::uint64_t>(sgx::LeafError::kPageAttributesMismatch);
+  return result == 0 || (there && size == sgx::kPageSize);
+}
+
+}  // namespace coffer::kernel

@@ -1,0 +1,20 @@
+// ENCLU leaves as functions. Freestanding.
+#pragma once
+
+#include <cstdint>
+
+#include "sgx/arch.h"
+
+namespace coffer::kernel {
+
+extern "C" std::uint64_t coffer_enclu(std::uint64_t leaf, std::uint64_t rbx, std::uint64_t rcx, std::uint64_t rdx);
+extern "C" std::uint64_t coffer_accept_range(const sgx::Secinfo* secinfo, std::uint64_t address, std::uint64_t count);
+
+// EREPORT for `target` with `data`; false where the processor refuses.
+[[nodiscard]] bool make_report(const sgx::TargetInfo& target, const sgx::Bytes<64>& data, sgx::Report* report);
+// EGETKEY; kSuccess with *key set, or the leaf's error.
+[[nodiscard]] sgx::LeafError get_key(const sgx::KeyRequest& request, sgx::Bytes<16>* key);
+// EACCEPTs zeroed RW pages; false: the EPC is exhausted.
+[[nodiscard]] bool accept_pages(std::uint64_t address, std::uint64_t size);
+
+}  // namespace coffer::kernel

@@ -1,0 +1,339 @@
+// The doors of the enclave: entry, exit, the system-call entry, ENCLU. The C++ side is kernel.cc, exceptions.cc and
+// start.cc; boundary/calls.h describes the registers.
+
+#include "enclave/kernel/core/thread_offsets.h"
+#include "sgx/offsets.h"
+
+// An ENCLU site: processor/patch.h. R10 holds the TCS's address, R11 is clobbered.
+.macro ENCLU
+    .balign 16
+    .byte 0x0f, 0x01, 0xd7
+    .byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x00, 0x00, 0x00, 0x00
+    .byte 0x0f, 0x1f, 0x00
+.endm
+
+    .section .text.entry, "ax", @progbits
+    .globl coffer_enclave_entry
+    .type coffer_enclave_entry, @function
+// RAX = CSSA, RBX = TCS, RCX = where EEXIT shall go, RDI, RSI, RDX, R8, R9 as the host set them, GS = ThreadControl.
+// Flags are the host's until the stack is ours: DF and AC are cleared before any C++ runs.
+coffer_enclave_entry:
+    cld
+    test %rax, %rax
+    jnz .Lexception
+    mov %rsp, %gs:TCB_HOST_RSP
+    mov %rbp, %gs:TCB_HOST_RBP
+    mov %rcx, %gs:TCB_EXIT_TARGET
+    mov %gs:TCB_SAVED_RSP, %rax
+    test %rax, %rax
+    jz .Lfirst
+    mov %rax, %rsp
+    movq $0, %gs:TCB_SAVED_RSP
+    pushq $2
+    popfq
+    lfence
+    jmp .Lback
+
+.Lfirst:
+    rdgsbase %rsp
+    pushq $2
+    popfq
+    lfence
+    xor %ebp, %ebp
+    mov %rbx, %rcx
+    call coffer_first_entry
+    ud2
+
+// CSSA > 0: SSA[CSSA-1] holds a state that an exception or interrupt left. On the exception stack, below the TCS's SSA.
+.Lexception:
+    mov %rsp, %r8
+    lea EXCEPTION_STACK_END(%rbx), %rsp
+    push %r8
+    push %rbp
+    push %rcx
+    push %rbx
+    sub $32, %rsp
+    pushq $2
+    popfq
+    lfence
+    mov %rbx, %rdi
+    mov %rax, %rsi
+    mov %rsp, %rdx
+    xor %ebp, %ebp
+    call coffer_exception
+    mov 0(%rsp), %rdi
+    mov 8(%rsp), %rsi
+    mov 16(%rsp), %rdx
+    mov 24(%rsp), %r8
+    add $32, %rsp
+    pop %r10
+    pop %rbx
+    pop %rbp
+    pop %rsp
+    xor %ecx, %ecx
+    xor %r9d, %r9d
+    mov $SGX_ENCLU_EEXIT, %eax
+    ENCLU
+    ud2
+    .size coffer_enclave_entry, . - coffer_enclave_entry
+
+    .text
+// uint64_t coffer_exit(uint64_t request, a, b, c, d, Answer* answer): EEXIT with the request; returns the command of the
+// EENTER that came back, with its registers in *answer. Keeps FS; vector registers are the caller's affair.
+    .globl coffer_exit
+    .type coffer_exit, @function
+coffer_exit:
+    push %rbp
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    push %r9
+    rdfsbase %rax
+    push %rax
+    sub $16, %rsp
+    stmxcsr (%rsp)
+    fnstcw 4(%rsp)
+    mov %r8, %r9
+    mov %rcx, %r8
+    mov %gs:TCB_EXIT_TARGET, %rbx
+    mov %gs:TCB_TCS, %r10
+    mov %rsp, %gs:TCB_SAVED_RSP
+    mov %gs:TCB_HOST_RSP, %rsp
+    mov %gs:TCB_HOST_RBP, %rbp
+    xor %ecx, %ecx
+    xor %r11d, %r11d
+    xor %r12d, %r12d
+    xor %r13d, %r13d
+    xor %r14d, %r14d
+    xor %r15d, %r15d
+    mov $SGX_ENCLU_EEXIT, %eax
+    ENCLU
+    ud2
+.Lback:
+    ldmxcsr (%rsp)
+    fldcw 4(%rsp)
+    add $16, %rsp
+    pop %rax
+    wrfsbase %rax
+    pop %rcx
+    mov %rsi, 0(%rcx)
+    mov %rdx, 8(%rcx)
+    mov %r8, 16(%rcx)
+    mov %r9, 24(%rcx)
+    mov %rdi, %rax
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %rbp
+    ret
+    .size coffer_exit, . - coffer_exit
+
+// void coffer_leave(uint64_t request, a, uint32_t* state, uint32_t value): EEXIT for good. The thread's block is free for
+// others with the last write; nothing of it, nor of its stack, is touched after that.
+    .globl coffer_leave
+    .type coffer_leave, @function
+coffer_leave:
+    mov %rdx, %r12
+    mov %rcx, %r13
+    mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xrstor64 coffer_initial_vector_state(%rip)
+    mov %gs:TCB_EXIT_TARGET, %rbx
+    mov %gs:TCB_TCS, %r10
+    mov %gs:TCB_HOST_RSP, %rsp
+    mov %gs:TCB_HOST_RBP, %rbp
+    xor %ecx, %ecx
+    xor %edx, %edx
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    xor %r14d, %r14d
+    xor %r15d, %r15d
+    mov %r13d, (%r12)
+    xor %r12d, %r12d
+    xor %r13d, %r13d
+    mov $SGX_ENCLU_EEXIT, %eax
+    ENCLU
+    ud2
+    .size coffer_leave, . - coffer_leave
+
+// uint64_t coffer_enclu(leaf, rbx, rcx, rdx): any leaf but EENTER, ERESUME and EEXIT; returns RAX.
+    .globl coffer_enclu
+    .type coffer_enclu, @function
+coffer_enclu:
+    push %rbx
+    mov %rdi, %rax
+    mov %rsi, %rbx
+    mov %rcx, %rdi
+    mov %rdx, %rcx
+    mov %rdi, %rdx
+    mov %gs:TCB_TCS, %r10
+    ENCLU
+    pop %rbx
+    ret
+    .size coffer_enclu, . - coffer_enclu
+
+// uint64_t coffer_accept_range(const Secinfo*, address, count): EACCEPT of neighbouring pages; 0, or the first error.
+// The site in front of the loop is the bulk form of software rungs; everywhere else the loop does it.
+    .globl coffer_accept_range
+    .type coffer_accept_range, @function
+coffer_accept_range:
+    push %rbx
+    mov %rdi, %rbx
+    mov %rsi, %rcx
+    call .Laccept
+    pop %rbx
+    ret
+.Laccept:
+    mov %gs:TCB_TCS, %r10
+    mov $0x80000005, %eax
+    .balign 16
+    .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
+    .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
+    mov %rdx, %rdi
+.Lnext:
+    mov %gs:TCB_TCS, %r10
+    mov $SGX_ENCLU_EACCEPT, %eax
+    ENCLU
+    test %rax, %rax
+    jnz .Laccepted
+    add $4096, %rcx
+    dec %rdi
+    jnz .Lnext
+.Laccepted:
+    ret
+    .size coffer_accept_range, . - coffer_accept_range
+
+// The system call entry: RAX = number, RCX = where to go on, RSP = the application's, whose red zone is in use. All
+// registers but RAX, RCX and R11 come back as they were.
+    .globl coffer_syscall_entry
+    .type coffer_syscall_entry, @function
+coffer_syscall_entry:
+    mov %rsp, %gs:TCB_USER_RSP
+    rdgsbase %rsp
+    pushq %gs:TCB_USER_RSP
+    push %rcx
+    push %rax
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r8
+    push %r9
+    push %r10
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    sub $8, %rsp
+    cld
+    mov %rsp, %rdi
+    call coffer_syscall
+    mov %rax, FRAME_RAX(%rsp)
+    mov %rsp, %rdi
+// void coffer_resume_user(const SyscallFrame*)
+    .globl coffer_resume_user
+coffer_resume_user:
+    lea 8(%rdi), %rsp
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rdi
+    pop %rsi
+    pop %rdx
+    pop %rax
+    pop %rcx
+    pop %rsp
+    jmp *%rcx
+    .size coffer_syscall_entry, . - coffer_syscall_entry
+
+// void coffer_enter_user(rip, rsp): the first instruction of the program, with nothing of the kernel in its registers.
+    .globl coffer_enter_user
+    .type coffer_enter_user, @function
+coffer_enter_user:
+    mov %rsi, %rsp
+    mov %rdi, %r11
+    xor %eax, %eax
+    wrfsbase %rax
+    xor %ebx, %ebx
+    xor %ecx, %ecx
+    xor %edx, %edx
+    xor %esi, %esi
+    xor %edi, %edi
+    xor %ebp, %ebp
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    xor %r10d, %r10d
+    xor %r12d, %r12d
+    xor %r13d, %r13d
+    xor %r14d, %r14d
+    xor %r15d, %r15d
+    jmp *%r11
+    .size coffer_enter_user, . - coffer_enter_user
+
+// uint64_t coffer_exit_preserving(...): as coffer_exit, with the vector registers saved, cleared for the time outside,
+// and restored.
+    .globl coffer_exit_preserving
+    .type coffer_exit_preserving, @function
+coffer_exit_preserving:
+    push %rbp
+    mov %rsp, %rbp
+    sub $3072, %rsp
+    and $-64, %rsp
+    mov %rdx, %r10
+    xor %eax, %eax
+    mov %rax, 512(%rsp)
+    mov %rax, 520(%rsp)
+    mov %rax, 528(%rsp)
+    mov %rax, 536(%rsp)
+    mov %rax, 544(%rsp)
+    mov %rax, 552(%rsp)
+    mov %rax, 560(%rsp)
+    mov %rax, 568(%rsp)
+    mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xsave64 (%rsp)
+    xrstor64 coffer_initial_vector_state(%rip)
+    mov %r10, %rdx
+    call coffer_exit
+    mov %rax, %r10
+    mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xrstor64 (%rsp)
+    mov %r10, %rax
+    mov %rbp, %rsp
+    pop %rbp
+    ret
+    .size coffer_exit_preserving, . - coffer_exit_preserving
+
+// uint64_t coffer_exit_clearing(...): as coffer_exit, with the vector registers cleared and left clear.
+    .globl coffer_exit_clearing
+    .type coffer_exit_clearing, @function
+coffer_exit_clearing:
+    mov %rdx, %r10
+    mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xrstor64 coffer_initial_vector_state(%rip)
+    mov %r10, %rdx
+    jmp coffer_exit
+    .size coffer_exit_clearing, . - coffer_exit_clearing
+
+    .section .rodata
+    .balign 64
+coffer_initial_vector_state:
+    .short 0x37f
+    .skip 22
+    .long 0x1f80
+    .skip 548
+
+    .section .note.GNU-stack,"",@progbits

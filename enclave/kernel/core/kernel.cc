@@ -1,0 +1,72 @@
+#include "enclave/kernel/core/kernel.h"
+
+#include <cstring>
+
+#include "enclave/kernel/core/image.h"
+#include "enclave/kernel/core/locks.h"
+#include "enclave/kernel/core/thread.h"
+
+namespace coffer::kernel {
+
+using boundary::EnterCommand;
+using boundary::Request;
+
+extern "C" {
+std::uint64_t coffer_exit_preserving(std::uint64_t request, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                                     std::uint64_t d, Answer* answer);
+std::uint64_t coffer_exit_clearing(std::uint64_t request, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                                   std::uint64_t d, Answer* answer);
+}
+
+Answer call_host(Request request, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+  Answer answer{};
+  // The SDK's call for the next ECALL holds nothing in vector registers, so only clearing is needed.
+  const auto leave = request == Request::kNextCall ? coffer_exit_clearing : coffer_exit_preserving;
+  const std::uint64_t command = leave(static_cast<std::uint64_t>(request), a, b, c, d, &answer);
+  if (command != static_cast<std::uint64_t>(EnterCommand::kReturn)) panic("the host entered with a wrong command");
+  return answer;
+}
+
+std::span<std::byte> exchange_area() { return current_thread().exchange->data; }
+
+void log_always(std::string_view text) {
+  if (current_thread().exchange == nullptr) return;  // too early to have a way out
+  const std::size_t size = text.size() < 1000 ? text.size() : 1000;
+  std::memcpy(exchange_area().data(), text.data(), size);
+  call_host(Request::kLog, size);
+}
+
+void debug_log(std::string_view text) {
+  if (is_debug_enclave()) log_always(text);
+}
+
+[[noreturn]] void panic(std::string_view why) {
+  static std::atomic<bool> panicking{false};
+  if (!panicking.exchange(true)) log_always(why);
+  constexpr std::uint64_t kAbortSignal = 6;
+  while (true) {
+    Answer ignored{};
+    coffer_exit_clearing(static_cast<std::uint64_t>(Request::kAbort), kAbortSignal, 0, 0, 0, &ignored);
+  }
+}
+
+ThreadControl& thread_block(std::uint32_t index) {
+  return *reinterpret_cast<ThreadControl*>(enclave_base() + layout().thread_offset +
+                                           index * boundary::kThreadStride + boundary::kThreadControlOffset);
+}
+
+void park(std::uint64_t timeout_ns) { call_host(Request::kPark, timeout_ns); }
+void unpark(std::uint32_t index) { call_host(Request::kUnpark, index); }
+
+void SleepLock::lock() {
+  for (int spins = 0; held_.exchange(true, std::memory_order_acquire); ++spins) {
+    constexpr int kSpins = 200;
+    if (spins < kSpins) {
+      __builtin_ia32_pause();
+    } else {
+      call_host(Request::kYield);
+    }
+  }
+}
+
+}  // namespace coffer::kernel

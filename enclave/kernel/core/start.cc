@@ -1,0 +1,183 @@
+// The first entry: from a measured image and a host's start block to the application's first instruction.
+#include <elf.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "enclave/kernel/core/enclu.h"
+#include "enclave/kernel/core/image.h"
+#include "enclave/kernel/core/kernel.h"
+#include "enclave/kernel/core/program.h"
+#include "enclave/kernel/core/start_input.h"
+#include "enclave/kernel/core/threads.h"
+#include "enclave/kernel/fs/encrypted/encrypted_file_system.h"
+#include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/support/crypto.h"
+#include "enclave/kernel/syscalls/dispatch.h"
+
+extern "C" {
+extern const Elf64_Rela __rela_begin[];
+extern const Elf64_Rela __rela_end[];
+}
+
+namespace coffer::kernel {
+
+using boundary::EnterCommand;
+using boundary::LayoutFile;
+using boundary::LayoutMount;
+using boundary::MountInfo;
+using boundary::MountKind;
+
+namespace {
+
+std::atomic<bool> started{false};
+
+// The kernel is linked at 0 and measured so; pointers in its data become true here, before anything uses them.
+void relocate() {
+  for (const Elf64_Rela* r = __rela_begin; r < __rela_end; ++r) {
+    if (ELF64_R_TYPE(r->r_info) != R_X86_64_RELATIVE) __builtin_trap();
+    *reinterpret_cast<std::uint64_t*>(enclave_base() + r->r_offset) =
+        enclave_base() + static_cast<std::uint64_t>(r->r_addend);
+  }
+}
+
+void file_clock(std::int64_t* seconds, std::uint32_t* nanoseconds) {
+  const fs::Timestamp now = fs::realtime_now();
+  *seconds = now.seconds;
+  *nanoseconds = now.nanoseconds;
+}
+
+// A start that cannot be, through no fault of the program: one line, and exit status 1.
+[[noreturn]] void refuse_to_start(std::string_view why) {
+  log_always(why);
+  while (true) call_host(boundary::Request::kExit, 1);
+}
+
+std::string decimal(int value) {
+  std::string digits;
+  for (; value != 0; value /= 10) digits.insert(digits.begin(), static_cast<char>('0' + value % 10));
+  return digits.empty() ? "0" : digits;
+}
+
+void derive_mount_key(const LayoutMount& declared, std::string_view path, std::span<std::byte, 32> key) {
+  constexpr std::uint32_t kByEnclave = 1;
+  sgx::KeyRequest request{};
+  request.key_name = static_cast<std::uint16_t>(sgx::KeyName::kSeal);
+  request.key_policy = declared.key_policy == kByEnclave ? sgx::key_policy::kMrEnclave : sgx::key_policy::kMrSigner;
+  // Any state of the debug bit tells apart; everything else of the flags may change with the machine.
+  request.attribute_mask.flags = sgx::attribute::kInit | sgx::attribute::kDebug;
+  sgx::Bytes<16> sealing{};
+  if (get_key(request, &sealing) != sgx::LeafError::kSuccess) panic("EGETKEY gave no sealing key for a mount");
+  constexpr std::string_view kSalt = "coffer encrypted mount v1";
+  hkdf_sha256(std::as_bytes(std::span(sealing)), std::as_bytes(std::span(kSalt)), std::as_bytes(std::span(path)), key);
+  wipe(&sealing, sizeof(sealing));
+}
+
+fs::FileSystem* open_encrypted(MountInfo& mount, std::string_view path) {
+  Key256 key;
+  if (mount.has_key != 0) {
+    std::memcpy(key.bytes().data(), mount.key, sizeof(mount.key));
+    wipe(mount.key, sizeof(mount.key));
+  } else {
+    for (const LayoutMount& declared : layout_table<LayoutMount>(layout().mounts_table, layout().mount_count)) {
+      if (layout_text(declared.path_offset, declared.path_size) == path) {
+        derive_mount_key(declared, path, key.bytes());
+      }
+    }
+  }
+  // Directory and file system live as long as the enclave.
+  fs::HostDirectory* directory = fs::make_host_directory(mount.id).release();
+  const fs::EncryptedOptions options{.label = path, .read_only = mount.read_only != 0, .clock = file_clock};
+  auto opened = fs::EncryptedFileSystem::mount(*directory, key.bytes(), options);
+  if (!opened) {
+    refuse_to_start("the encrypted mount " + std::string(path) +
+                    (opened.error() == EIO ? " was changed outside, or belongs to another enclave or key"
+                                           : " cannot be opened (errno " + decimal(opened.error()) + ")"));
+  }
+  return opened->release();
+}
+
+fs::ProcessView::Memory memory_usage() {
+  const AddressSpace::Usage usage = address_space().usage();
+  return {layout().size, usage.mapped, usage.committed};
+}
+
+void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary, std::string_view program) {
+  std::vector<fs::ImageFile> files;
+  for (const LayoutFile& file : layout_table<LayoutFile>(layout().files_table, layout().file_count)) {
+    if (!range_fits(file.content_offset, file.content_size, layout().size)) panic("the layout's file table is damaged");
+    const auto* content = reinterpret_cast<const std::byte*>(enclave_base() + file.content_offset);
+    files.push_back({layout_text(file.path_offset, file.path_size), {content, file.content_size}, file.mode});
+  }
+  std::vector<fs::MountSetup> mounts;
+  for (MountInfo& mount : input.mounts) {
+    fs::MountSetup setup{.path = mount.path, .kind = static_cast<MountKind>(mount.kind), .id = mount.id,
+                         .read_only = mount.read_only != 0};
+    if (setup.kind == MountKind::kEncrypted) setup.encrypted = open_encrypted(mount, setup.path);
+    mounts.push_back(setup);
+  }
+  fs::FilesSetup setup;
+  setup.image_files = files;
+  setup.mounts = mounts;
+  setup.program = program;
+  setup.arguments = input.arguments;
+  setup.environment = input.environment;
+  setup.auxiliary_vector = std::as_bytes(std::span(auxiliary));
+  setup.terminals[0] = input.info.stdin_is_terminal != 0;
+  setup.terminals[1] = input.info.stdout_is_terminal != 0;
+  setup.terminals[2] = input.info.stderr_is_terminal != 0;
+  constexpr std::uint64_t kMaxCpus = 4096;
+  setup.view.process_id = kProcessId;
+  setup.view.cpu_count = std::clamp<std::uint64_t>(input.info.cpu_count, 1, kMaxCpus);
+  setup.view.memory = memory_usage;
+  setup.view.thread_count = live_threads;
+  setup.temporary_limit = layout().heap_size / 2;
+  setup.current_thread_index = current_thread_index;
+  fs::init_files(setup);
+}
+
+[[noreturn]] void start_enclave(std::uint64_t block, std::uint64_t size, std::uint64_t tcs) {
+  relocate();
+  if (!check_layout()) __builtin_trap();  // no way to say anything yet
+  init_thread_block(tcs, 0);
+  init_memory();
+  StartInput input;
+  // Exchange areas come with the start block; until they are checked nothing can be said, and panic() only ends.
+  current_thread().exchange = nullptr;
+  read_start_input(block, size, &input);
+  set_exchange_areas(input.info.exchange_base);
+  init_thread_block(tcs, 0);
+  current_thread().state = ThreadState::kRunning;
+  current_thread().thread_id = kProcessId;
+  read_own_attributes();
+  init_crypto();
+  if (!commit_program_memory()) panic("the EPC is too small for the program; give a larger --epc");
+  init_dispatch(std::clamp<std::uint64_t>(input.info.cpu_count, 1, 4096));
+  std::string program = "/" + std::string(layout_text(layout().name_offset, layout().name_size));
+  std::vector<std::uint64_t> auxiliary = auxiliary_vector();
+  start_files(input, auxiliary, program);
+  const std::uint64_t stack = build_stack(input.arguments, input.environment, auxiliary, program);
+  if (stack == 0) panic("no memory for the program's stack, or the arguments are too large for it");
+  const std::uint64_t entry = enclave_base() + layout().app_entry;
+  input = StartInput{};
+  coffer_enter_user(entry, stack);
+}
+
+}  // namespace
+
+// From entry.S, on the kernel stack of a thread that has no context to go back to.
+extern "C" [[noreturn]] void coffer_first_entry(std::uint64_t command, std::uint64_t block, std::uint64_t size,
+                                                std::uint64_t tcs) {
+  const bool first_thread = tcs == enclave_base() + layout().thread_offset;
+  if (command == static_cast<std::uint64_t>(EnterCommand::kStart) && first_thread && !started.exchange(true)) {
+    start_enclave(block, size, tcs);
+  }
+  if (command == static_cast<std::uint64_t>(EnterCommand::kThread) && started) begin_thread(tcs);
+  __builtin_trap();  // the host broke the protocol: end this thread by #UD
+}
+
+}  // namespace coffer::kernel

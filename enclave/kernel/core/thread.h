@@ -1,0 +1,78 @@
+// The kernel's block of a thread: the page that GS points to. Fresh pages are zero, which is a valid free block.
+// Freestanding.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "boundary/calls.h"
+#include "boundary/image_layout.h"
+#include "enclave/kernel/core/thread_offsets.h"
+
+namespace coffer::kernel {
+
+// Registers of the application at a system call, as entry.S pushes them.
+struct SyscallFrame {
+  std::uint64_t padding = 0;
+  std::uint64_t r15 = 0, r14 = 0, r13 = 0, r12 = 0, rbp = 0, rbx = 0, r10 = 0, r9 = 0, r8 = 0, rdi = 0, rsi = 0,
+                rdx = 0;
+  std::uint64_t rax = 0;  // the call's number, then its result
+  std::uint64_t rip = 0, rsp = 0;
+};
+static_assert(offsetof(SyscallFrame, rax) == FRAME_RAX && sizeof(SyscallFrame) == 128);
+
+enum class ThreadState : std::uint32_t { kFree = 0, kStarting = 1, kRunning = 2 };
+
+struct ThreadControl {
+  // entry.S
+  std::uint64_t saved_rsp = 0;    // the kernel's stack while the thread is outside; 0: nothing to go back to
+  std::uint64_t exit_target = 0;  // where EEXIT goes: what EENTER had in RCX
+  std::uint64_t host_rsp = 0, host_rbp = 0;
+  std::uint64_t user_rsp = 0;
+  std::uint64_t tcs = 0;  // linear address
+  std::uint64_t xsave_mask = 0;
+  // C++
+  std::uint32_t index = 0;
+  std::atomic<ThreadState> state{ThreadState::kFree};
+  boundary::ExchangeArea* exchange = nullptr;  // in the arena, checked
+  std::uint32_t thread_id = 0;
+  std::uint64_t clear_child_tid = 0;
+  std::uint64_t call_buffer = 0, call_room = 0;  // where the host wants the result of the call being served
+  SyscallFrame* frame = nullptr;  // of the system call that is being served
+  std::uint64_t signal_mask = 0;
+  std::array<char, 16> name{};
+  SyscallFrame start;             // kStarting: where the thread begins
+  std::uint64_t start_fs = 0;
+};
+static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&
+              offsetof(ThreadControl, exit_target) == TCB_EXIT_TARGET &&
+              offsetof(ThreadControl, host_rsp) == TCB_HOST_RSP && offsetof(ThreadControl, host_rbp) == TCB_HOST_RBP &&
+              offsetof(ThreadControl, user_rsp) == TCB_USER_RSP && offsetof(ThreadControl, tcs) == TCB_TCS &&
+              offsetof(ThreadControl, xsave_mask) == TCB_XSAVE_MASK);
+static_assert(sizeof(ThreadControl) <= SGX_PAGE_SIZE);
+static_assert(boundary::kThreadExceptionStackEnd == EXCEPTION_STACK_END);
+
+// The block of the thread that runs.
+inline ThreadControl& current_thread() {
+  ThreadControl* thread = nullptr;
+  asm("rdgsbase %0" : "=r"(thread));
+  return *thread;
+}
+
+// The block of thread `index`; index < layout().thread_count.
+ThreadControl& thread_block(std::uint32_t index);
+
+// Sleeps until unpark() of this thread, the timeout (ns, boundary::kNoTimeout for none), or for no reason at all.
+void park(std::uint64_t timeout_ns);
+void unpark(std::uint32_t index);
+
+// entry.S
+extern "C" {
+[[noreturn]] void coffer_enter_user(std::uint64_t rip, std::uint64_t rsp);
+// Goes on where the frame says, with its RAX.
+[[noreturn]] void coffer_resume_user(const SyscallFrame* frame);
+}
+
+}  // namespace coffer::kernel

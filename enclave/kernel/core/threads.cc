@@ -1,0 +1,129 @@
+#include "enclave/kernel/core/threads.h"
+
+#include <cerrno>
+
+#include "enclave/kernel/core/futex.h"
+#include "enclave/kernel/core/image.h"
+#include "enclave/kernel/core/kernel.h"
+#include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/syscalls/syscall.h"
+
+namespace coffer::kernel {
+
+using boundary::Request;
+
+extern "C" [[noreturn]] void coffer_leave(std::uint64_t request, std::uint64_t argument, void* state,
+                                          std::uint64_t value);
+
+namespace {
+
+std::uint64_t exchange_base = 0;
+std::atomic<std::uint32_t> running{1};
+std::atomic<std::uint32_t> next_thread_id{kProcessId + 1};
+
+constexpr std::uint64_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400, kCloneSighand = 0x800,
+                        kCloneThread = 0x10000, kCloneSettls = 0x80000, kCloneParentSettid = 0x100000,
+                        kCloneChildCleartid = 0x200000, kCloneChildSettid = 0x1000000;
+constexpr std::uint64_t kThreadFlags = kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneThread;
+
+std::uint64_t read_xcr0() {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return std::uint64_t{high} << 32 | low;
+}
+
+// A free TCS, now kStarting; 0 where there is none (0 is the first thread's).
+std::uint32_t claim_thread() {
+  for (std::uint32_t i = 1; i < layout().thread_count; ++i) {
+    ThreadState expected = ThreadState::kFree;
+    if (thread_block(i).state.compare_exchange_strong(expected, ThreadState::kStarting)) return i;
+  }
+  return 0;
+}
+
+bool store_id(std::uint64_t address, std::uint32_t id) {
+  if (!user_range(address, sizeof(id), true)) return false;
+  *reinterpret_cast<std::uint32_t*>(address) = id;
+  return true;
+}
+
+}  // namespace
+
+void set_exchange_areas(std::uint64_t base) { exchange_base = base; }
+std::uint32_t live_threads() { return running; }
+std::uint32_t current_thread_index() { return current_thread().index; }
+
+void init_thread_block(std::uint64_t tcs, std::uint32_t index) {
+  ThreadControl& thread = current_thread();
+  thread.tcs = tcs;
+  thread.index = index;
+  constexpr std::uint64_t kVectorState = 0xe7;  // x87, SSE, AVX, AVX-512
+  thread.xsave_mask = read_xcr0() & kVectorState;
+  thread.exchange = reinterpret_cast<boundary::ExchangeArea*>(exchange_base) + index;
+}
+
+std::int64_t clone_thread(const SyscallFrame& frame, const CloneRequest& request) {
+  if ((request.flags & kThreadFlags) != kThreadFlags) return -ENOSYS;  // a new process: there are none in an enclave
+  if (request.stack == 0) return -EINVAL;
+  const std::uint32_t index = claim_thread();
+  if (index == 0) {
+    debug_log("no free thread: raise `threads` in coffer.toml");
+    return -EAGAIN;
+  }
+  ThreadControl& thread = thread_block(index);
+  thread.thread_id = next_thread_id.fetch_add(1);
+  thread.start = frame;
+  thread.start.rax = 0;
+  thread.start.rsp = request.stack;
+  thread.start_fs = request.tls;
+  if ((request.flags & kCloneSettls) == 0) asm volatile("rdfsbase %0" : "=r"(thread.start_fs));
+  thread.clear_child_tid = (request.flags & kCloneChildCleartid) != 0 ? request.child_tid : 0;
+  const bool told = ((request.flags & kCloneParentSettid) == 0 || store_id(request.parent_tid, thread.thread_id)) &&
+                    ((request.flags & kCloneChildSettid) == 0 || store_id(request.child_tid, thread.thread_id));
+  const std::uint32_t id = thread.thread_id;
+  running.fetch_add(1);
+  if (!told || call_host(Request::kSpawn, index).result != 0) {
+    running.fetch_sub(1);
+    // Nobody entered: where a host says so and enters all the same, begin_thread() refuses it.
+    thread.state = ThreadState::kFree;
+    return told ? -EAGAIN : -EFAULT;
+  }
+  return id;
+}
+
+[[noreturn]] void begin_thread(std::uint64_t tcs) {
+  ThreadControl& thread = current_thread();
+  const std::uint64_t first = enclave_base() + layout().thread_offset;
+  const std::uint64_t index = (tcs - first) / boundary::kThreadStride;
+  if (tcs < first || index >= layout().thread_count) __builtin_trap();
+  init_thread_block(tcs, static_cast<std::uint32_t>(index));
+  ThreadState expected = ThreadState::kStarting;
+  if (!thread.state.compare_exchange_strong(expected, ThreadState::kRunning)) {
+    panic("the host entered a thread that was not asked for");
+  }
+  asm volatile("wrfsbase %0" ::"r"(thread.start_fs));
+  coffer_resume_user(&thread.start);
+}
+
+[[noreturn]] void exit_thread() {
+  ThreadControl& thread = current_thread();
+  if (running.fetch_sub(1) == 1) exit_process(0);
+  if (const std::uint64_t address = thread.clear_child_tid; address != 0) {
+    thread.clear_child_tid = 0;
+    if (store_id(address, 0)) futex_wake(address, 1, kFutexAnyBit);
+  }
+  coffer_leave(static_cast<std::uint64_t>(Request::kThreadExit), 0, &thread.state,
+               static_cast<std::uint64_t>(thread.index == 0 ? ThreadState::kRunning : ThreadState::kFree));
+}
+
+[[noreturn]] void exit_process(int status) {
+  fs::sync_all_files();
+  while (true) call_host(Request::kExit, static_cast<std::uint64_t>(status));
+}
+
+[[noreturn]] void die_of_signal(int signal) {
+  while (true) call_host(Request::kAbort, static_cast<std::uint64_t>(signal));
+}
+
+}  // namespace coffer::kernel

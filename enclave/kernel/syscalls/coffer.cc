@@ -1,0 +1,128 @@
+// Coffer's own system calls: reports, keys, and the calls that the host makes. include/coffer/enclave.h is their face.
+#include <cerrno>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+#include "enclave/kernel/core/enclu.h"
+#include "enclave/kernel/core/image.h"
+#include "enclave/kernel/core/kernel.h"
+#include "enclave/kernel/core/thread.h"
+#include "enclave/kernel/support/crypto.h"
+#include "enclave/kernel/syscalls/syscall.h"
+
+namespace coffer::kernel {
+
+namespace {
+
+using Arguments = SyscallArguments;
+
+// EGETKEY of the report key, and the MAC again (SDM 3D 40.4, EREPORT).
+std::int64_t check_report(std::uint64_t address) {
+  sgx::Report report;
+  if (!get_user(address, &report)) return -EFAULT;
+  sgx::KeyRequest request{};
+  request.key_name = static_cast<std::uint16_t>(sgx::KeyName::kReport);
+  request.key_id = report.key_id;
+  sgx::Bytes<16> key{};
+  if (get_key(request, &key) != sgx::LeafError::kSuccess) return -EIO;
+  std::array<std::byte, 16> mac;
+  aes128_cmac(std::as_bytes(std::span<const std::uint8_t, 16>(key)), bytes_of(report.body), mac);
+  wipe(&key, sizeof(key));
+  const bool same = equal_in_constant_time(mac, std::as_bytes(std::span(report.mac)));
+  return same ? 0 : -EBADMSG;
+}
+
+std::int64_t sys_report(const Arguments& c) {
+  constexpr std::uint64_t kCheck = 1;
+  if (c.a[3] == kCheck) return check_report(c.a[0]);
+  sgx::Bytes<64> data;
+  sgx::TargetInfo target;
+  sgx::Report report;
+  if (!get_user(c.a[0], &data) || !get_user(c.a[1], &target)) return -EFAULT;
+  if (!make_report(target, data, &report)) return -EINVAL;
+  return put_user(c.a[2], report) ? 0 : -EFAULT;
+}
+
+std::int64_t sys_target_info(const Arguments& c) {
+  sgx::Report report;
+  if (!make_report(sgx::TargetInfo{}, {}, &report)) return -EIO;
+  sgx::TargetInfo info{};
+  info.mrenclave = report.body.mrenclave;
+  info.attributes = report.body.attributes;
+  info.misc_select = report.body.misc_select;
+  info.config_id = report.body.config_id;
+  info.config_svn = report.body.config_svn;
+  return put_user(c.a[0], info) ? 0 : -EFAULT;
+}
+
+std::int64_t sys_seal_key(const Arguments& c) {
+  if (c.a[0] != sgx::key_policy::kMrEnclave && c.a[0] != sgx::key_policy::kMrSigner) return -EINVAL;
+  sgx::KeyRequest request{};
+  request.key_name = static_cast<std::uint16_t>(sgx::KeyName::kSeal);
+  request.key_policy = static_cast<std::uint16_t>(c.a[0]);
+  request.attribute_mask.flags = sgx::attribute::kInit | sgx::attribute::kDebug;
+  if (!get_user(c.a[1], &request.key_id)) return -EFAULT;
+  sgx::Bytes<16> key{};
+  if (get_key(request, &key) != sgx::LeafError::kSuccess) return -EIO;
+  const bool given = put_user(c.a[2], key);
+  wipe(&key, sizeof(key));
+  return given ? 0 : -EFAULT;
+}
+
+struct PreviousCall {  // as in include/coffer/enclave.h
+  std::int64_t status;
+  std::uint64_t output, written, input, room;
+};
+struct NextCall {
+  std::uint64_t index, input_size, output_room;
+};
+
+// The host's memory for this call's result, until the next kNextCall. Its address is the host's word: checked here.
+struct HostBuffer {
+  std::uint64_t address, room;
+};
+
+// Answers the previous call and waits for the next. The result is copied out to where the host said, once; the
+// argument is copied in, once.
+std::int64_t sys_next_call(const Arguments& c) {
+  PreviousCall previous;
+  if (!get_user(c.a[0], &previous)) return -EFAULT;
+  ThreadControl& thread = current_thread();
+  const HostBuffer buffer{thread.call_buffer, thread.call_room};
+  if (previous.written > buffer.room) previous.written = buffer.room;
+  if (previous.written != 0) {
+    const UserBytes result = user_bytes(previous.output, previous.written, false);
+    if (!result.ok) return -EFAULT;
+    std::memcpy(reinterpret_cast<void*>(buffer.address), result.bytes.data(), previous.written);
+  }
+  const Answer call = call_host(boundary::Request::kNextCall, static_cast<std::uint64_t>(previous.status),
+                                previous.written);
+  const auto [address, size, room] = call.extra;
+  const std::uint64_t larger = size > room ? size : room;
+  if (larger != 0 && !in_arena(address, larger)) panic("the host gave a call a buffer outside the arena");
+  thread.call_buffer = address;
+  thread.call_room = room;
+  const NextCall next{static_cast<std::uint64_t>(call.result), size, room};
+  if (size > previous.room) return -E2BIG;
+  if (size != 0) {
+    const UserBytes input = user_bytes(previous.input, size, true);
+    if (!input.ok) return -EFAULT;
+    std::memcpy(input.bytes.data(), reinterpret_cast<const void*>(address), size);
+  }
+  return put_user(c.a[1], next) ? 0 : -EFAULT;
+}
+
+constexpr SyscallEntry kTable[] = {
+    {0xf001, "coffer_report", "data, target_info, report, check", sys_report, ""},
+    {0xf002, "coffer_seal_key", "policy, key_id, key", sys_seal_key, ""},
+    {0xf003, "coffer_next_call", "previous, next", sys_next_call,
+     "index: any; buffer: must lie in the arena; size: bounded by the caller's room"},
+    {0xf004, "coffer_target_info", "target_info", sys_target_info, ""},
+};
+
+}  // namespace
+
+std::span<const SyscallEntry> coffer_syscalls() { return kTable; }
+
+}  // namespace coffer::kernel
