@@ -34,7 +34,7 @@ mkdir store
 run() {
   local image=$1
   shift
-  status_of "$COFFER" run "$image.enclave" --mount "/data=$PWD/store" -- "$@"
+  status_of "$COFFER" run "$image.enclave" --mount "$PWD/store:/data" -- "$@"
 }
 run program write /data/a alpha-secret
 ((status == 0)) || fail "write: $(cat err.txt)"
@@ -63,7 +63,7 @@ changed=0
 while IFS= read -r file; do
   size=$(stat -c %s "good/$file")
   ((size > 0)) || continue
-  for at in 0 $((size / 3)) $((size / 2)) $((size - 1)); do
+  for at in 0 $((size - 1)) $(seq $((size / 17 + 1)) $((size / 12 + 1)) $((size - 1))); do
     flip_bit "good/$file" "store/$file" "$at"
     harmless "$file, bit of byte $at"
     ((status == 0)) || changed=$((changed + 1))

@@ -21,7 +21,7 @@ expect_status 2 "$COFFER" sign program --key signer.pem --config coffer.toml -o 
 expect_error_line 'coffer\.toml:2.*snv'
 expect_status 2 "$COFFER" sign program --key signer.pem --heap-max lots -o x.enclave
 expect_error_line 'lots'
-expect_status 2 "$COFFER" run program.enclave --mount "/data=$PWD" --
+expect_status 2 "$COFFER" run program.enclave --mount "$PWD:/data" --
 expect_error_line '/data'
 expect_status 2 "$COFFER" frobnicate
 expect_error_line 'frobnicate'

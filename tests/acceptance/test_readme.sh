@@ -14,6 +14,6 @@ PYTHON
 export PATH=$COFFER_BUILD/bin:$PATH
 expect_status 0 bash -e commands.sh
 [[ $(tail -n 1 out.txt) == 'Hello, Ada. You are number 1.' ]] || fail "$(cat out.txt err.txt)"
-expect_status 0 coffer run hello.enclave --mount /data=names -- /data/names.txt Ada
+expect_status 0 coffer run hello.enclave --mount names:/data -- /data/names.txt Ada
 expect_output 'Hello again, Ada.'
 if grep -rqaF Ada names; then fail 'the name stands in plain text'; fi

@@ -8,7 +8,7 @@ mkdir encrypted out
 "$COFFER" key new signer.pem >/dev/null
 "$COFFER" sign "$program" --key signer.pem --config "$COFFER_ROOT/samples/registry-analysis/coffer.toml" -o a.enclave \
   >/dev/null
-run=("$COFFER" run a.enclave --mount "/input=$data" --mount "/data=$PWD/encrypted" --mount "/out=$PWD/out" --)
+run=("$COFFER" run a.enclave --mount "$data:/input" --mount "$PWD/encrypted:/data" --mount "$PWD/out:/out" --)
 "${run[@]}" import /input /data/registry.db >inside-import.txt
 cmp outside-import.txt inside-import.txt
 "${run[@]}" analyse /data/registry.db >inside.txt
