@@ -161,7 +161,7 @@ coffer_gate:
     mov %r11, %rdi
     mov %rsp, %rsi
     call coffer_gate_leaf
-    mov 40(%rsp), %r11
+    mov 32(%rsp), %r11
     mov %rax, (%rsp)
     mov $0xe7, %eax
     xor %edx, %edx
@@ -193,6 +193,7 @@ coffer_entry_end:
 coffer_signal_return:
     mov $15, %eax
     syscall
+    ud2  // the dispatcher looks at the address behind the instruction: it must be inside too
     .globl coffer_signal_return_end
 coffer_signal_return_end:
     .size coffer_signal_return, . - coffer_signal_return

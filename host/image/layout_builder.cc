@@ -213,6 +213,7 @@ void LayoutBuilder::write_blob() {
     files_[i].path_offset = append_to_blob(bytes_of_text(input_.files[i].path), 1);
   }
   std::vector<boundary::LayoutMount> mounts;
+  mounts.reserve(settings.mounts.size());
   for (const MountSetting& mount : settings.mounts) {
     mounts.push_back({.path_offset = append_to_blob(bytes_of_text(mount.path), 1),
                       .path_size = static_cast<std::uint32_t>(mount.path.size()),
