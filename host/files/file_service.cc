@@ -1,5 +1,8 @@
 #include "host/files/file_service.h"
 
+#include <poll.h>
+#include <sys/eventfd.h>
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -128,10 +131,24 @@ std::int64_t FileService::insert(std::shared_ptr<OpenFile> file) {
   return static_cast<std::int64_t>(index + kFirstFileHandle);
 }
 
+bool FileService::wait_for_input(int descriptor) {
+  pollfd waiting[2] = {{descriptor, POLLIN, 0}, {cancel_.get(), POLLIN, 0}};
+  while (::poll(waiting, 2, -1) < 0 && errno == EINTR) {
+  }
+  return (waiting[1].revents & POLLIN) == 0;
+}
+
+void FileService::cancel_waits() {
+  const std::uint64_t one = 1;
+  // An event counter takes this until it is full, and then it is readable all the same.
+  (void)!::write(cancel_.get(), &one, sizeof(one));
+}
+
 Answer FileService::serve_handle(const Call& call) {
   const auto [handle, second, third, fourth] = call.arguments;
   const std::shared_ptr<OpenFile> file = find(handle);
   if (!file) return failure(EBADF);
+  const int descriptor = file->descriptor;  // stays open as long as `file` is held
   switch (call.request) {
     case Request::kFileClose: {
       if (file->stream) return failure(EBADF);
@@ -144,32 +161,33 @@ Answer FileService::serve_handle(const Call& call) {
     }
     case Request::kFileRead:
       if (third > call.exchange.size()) return failure(EINVAL);
-      return {.result = read_some(file->descriptor, second, call.exchange.first(third)), .extra = {}};
+      if (file->stream && !wait_for_input(descriptor)) return failure(EINTR);
+      return {.result = read_some(descriptor, second, call.exchange.first(third)), .extra = {}};
     case Request::kFileWrite:
       if (third > call.exchange.size()) return failure(EINVAL);
-      return {.result = write_some(file->descriptor, second, call.exchange.first(third)), .extra = {}};
+      return {.result = write_some(descriptor, second, call.exchange.first(third)), .extra = {}};
     case Request::kFileTruncate:
       if (second > std::numeric_limits<off_t>::max()) return failure(EFBIG);
       if (file->stream) return failure(EINVAL);
-      return retry([&] { return ::ftruncate(file->descriptor, static_cast<off_t>(second)); }) == 0 ? Answer{}
-                                                                                                   : failure_of_errno();
+      return retry([&] { return ::ftruncate(descriptor, static_cast<off_t>(second)); }) == 0 ? Answer{}
+                                                                                             : failure_of_errno();
     case Request::kFileSync: {
       const auto sync = second == 1 ? ::fdatasync : ::fsync;
-      return retry([&] { return sync(file->descriptor); }) == 0 ? Answer{} : failure_of_errno();
+      return retry([&] { return sync(descriptor); }) == 0 ? Answer{} : failure_of_errno();
     }
     case Request::kFileStat:
-      return {.result = put_status(file->descriptor, call.exchange), .extra = {}};
+      return {.result = put_status(descriptor, call.exchange), .extra = {}};
     case Request::kDirectoryRead: {
       if (file->stream) return failure(ENOTDIR);
       std::lock_guard guard(file->mutex);
       if (second == 0) {
-        if (const int reason = list_directory(file->descriptor, file->entries); reason != 0) return failure(reason);
+        if (const int reason = list_directory(descriptor, file->entries); reason != 0) return failure(reason);
       }
       return {.result = put_entries(file->entries, second, call.exchange), .extra = {}};
     }
     case Request::kTerminalSize: {
       std::uint64_t size = 0;
-      const int reason = file->stream ? terminal_size(file->descriptor, size) : ENOTTY;
+      const int reason = file->stream ? terminal_size(descriptor, size) : ENOTTY;
       return reason == 0 ? Answer{.result = 0, .extra = {size, 0, 0}} : failure(reason);
     }
     default:

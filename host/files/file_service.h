@@ -58,6 +58,9 @@ class FileService {
   // Whether the stream (0, 1 or 2) is a terminal, for StartInfo.
   [[nodiscard]] bool is_terminal(int stream) const;
 
+  // From now on reads of the streams that would wait fail with EINTR, those that wait already too: the enclave has ended.
+  void cancel_waits();
+
   // For tests: behave as on a kernel without openat2.
   void use_fallback_resolution() { has_openat2_ = false; }
 
@@ -66,6 +69,7 @@ class FileService {
   struct OpenFile;
   struct Call;
 
+  bool wait_for_input(int descriptor);
   Answer serve_handle(const Call& call);
   Answer serve_path(const Call& call);
   Answer open(const Call& call, const MountPoint& mount, const std::string& path);
@@ -82,6 +86,7 @@ class FileService {
   Answer path_read_link(const Call& call, const MountPoint& mount, const std::string& path);
   Answer path_sync(const MountPoint& mount, const std::string& path);
 
+  FileDescriptor cancel_;
   std::array<int, 3> streams_;
   bool has_openat2_ = true;
   std::map<std::uint32_t, MountPoint> mounts_;  // not changed while the enclave runs

@@ -154,7 +154,7 @@ void init_files(const FilesSetup& setup) {
 }
 
 void sync_all_files() {
-  if (the_files != nullptr) static_cast<void>(the_files->mounts.sync_all());
+  if (the_files != nullptr) ignore_failure(the_files->mounts.sync_all());
 }
 
 }  // namespace coffer::kernel::fs

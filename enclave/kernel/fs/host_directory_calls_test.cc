@@ -78,8 +78,7 @@ TEST(HostDirectoryCalls, NoPathThatIsNotCleanReachesTheHost) {
     return Answer{0, {}};
   });
   HostDirectoryCalls directory(1);
-  for (const std::string path : {"..", "a/../b", "/a", "a/", "a//b", ".", "./a", std::string("a\0b", 3).c_str()}) {
-    if (path == "a") continue;
+  for (const std::string path : {"..", "a/../b", "/a", "a/", "a//b", ".", "./a"}) {
     EXPECT_EQ(directory.open(path, O_RDONLY, 0).error(), EINVAL) << path;
     EXPECT_EQ(directory.rename("fine", path, 0).error(), EINVAL) << path;
   }

@@ -17,6 +17,10 @@ template <class T>
 using Expected = std::expected<T, int>;  // the error is a positive errno
 [[nodiscard]] inline std::unexpected<int> error(int errno_value) { return std::unexpected(errno_value); }
 
+// For calls whose failure nobody can be told of: sync(), ends of descriptors, undoing after another failure.
+template <class T>
+void ignore_failure(const Expected<T>& /*result*/) {}
+
 // Intrusive reference counting: open files are shared between descriptors and threads.
 class Shared {
  public:

@@ -124,7 +124,7 @@ std::int64_t sys_fsync(const SyscallArguments& arguments) { return sync_file(arg
 std::int64_t sys_fdatasync(const SyscallArguments& arguments) { return sync_file(arguments.a[0], true); }
 
 std::int64_t sys_sync(const SyscallArguments& /*arguments*/) {
-  static_cast<void>(files().mounts.sync_all());  // sync() has no way to tell of a failure
+  fs::ignore_failure(files().mounts.sync_all());  // sync() has no way to tell of a failure
   return 0;
 }
 
@@ -159,7 +159,7 @@ std::int64_t make_pipe_descriptors(std::uint64_t address, int flags) {
       table.add(Ref<Description>(new Description(std::move(writer), O_WRONLY | status_flags, "pipe:", nullptr, 0)),
                 close_on_exec);
   if (!second) {
-    static_cast<void>(table.close(*first));
+    fs::ignore_failure(table.close(*first));
     return -second.error();
   }
   numbers[0] = *first;

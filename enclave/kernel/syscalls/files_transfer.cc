@@ -14,7 +14,6 @@ namespace coffer::kernel::file_calls {
 namespace {
 
 using fs::Description;
-using fs::Ref;
 
 constexpr std::uint64_t kMostBytes = 0x7ffff000;  // as Linux: one call moves at most this much
 constexpr std::uint64_t kMostPieces = 1024;       // UIO_MAXIOV
@@ -158,7 +157,7 @@ std::int64_t copy_between(Description& from, std::uint64_t* from_offset, Descrip
     if (!put) failed = put.error();
     if (written < *got && from_offset == nullptr && from.file().seekable()) {
       // What was read but not written is to be read again.
-      static_cast<void>(from.seek(-static_cast<std::int64_t>(*got - written), SEEK_CUR));
+      fs::ignore_failure(from.seek(-static_cast<std::int64_t>(*got - written), SEEK_CUR));
     }
     if (from_offset != nullptr) *from_offset += written;
     if (to_offset != nullptr) *to_offset += written;
