@@ -46,7 +46,7 @@ expect_output 'beta-secret 0 2000'
 if grep -rqaF -e secret store; then fail 'plain text in the store'; fi
 
 # Another enclave: another measurement, another key.
-sign program --config settings.toml --svn 7
+sign program --config settings.toml --threads 5
 run program read /data/a
 ((status != 0)) && [[ ! -s out.txt ]] || fail "another enclave reads it: $(cat out.txt)"
 sign program --config settings.toml

@@ -8,7 +8,7 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "loop") == 0) {
     std::puts("looping");
     std::fflush(stdout);
-    for (volatile unsigned long i = 0;; i = i + 1) {}
+    for (volatile bool go = true; go;) {}
   }
   if (argc > 1) {
     std::puts("waiting");
