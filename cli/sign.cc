@@ -210,7 +210,7 @@ void add_sign(CLI::App& app, int& status) {
   sign_verb->add_option("-o,--output", options->output, "The image to write")->type_name("FILE");
   sign_verb->add_option("--config", options->config, "Settings: a coffer.toml; the options below go before it")
       ->type_name("FILE");
-  sign_verb->add_option("--heap-max", options->heap_max, "Most memory for heap, mappings and stacks (256M)")
+  sign_verb->add_option("--heap-max", options->heap_max, "Most memory for heap, mappings and stacks (1G)")
       ->type_name("SIZE");
   sign_verb->add_option("--threads", options->threads, "Threads that can be inside at once (8)")
       ->check(CLI::Range(1u, image::kMaxThreads).description(""))

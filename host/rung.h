@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,9 @@ class Rung : public sgx::EnclaveBuilder {
   [[nodiscard]] virtual Result<void> apply_fast_paths(std::uint64_t layout_offset) = 0;
   // EENTER of enclave thread `thread`, through exceptions and local requests, until a request for the host.
   [[nodiscard]] virtual Result<EnterResult> enter(std::uint32_t thread, Registers& registers) = 0;
+  // After init(), before enter(): `on_end` is called once, on a thread of the rung's own, when what carries the enclave has
+  // ended, whoever ended it.
+  virtual void watch(std::function<void()> on_end) = 0;
   // Ends the enclave; every enter() returns dead soon.
   virtual void destroy() = 0;
   virtual void set_spin(std::chrono::nanoseconds spin) = 0;

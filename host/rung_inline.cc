@@ -63,6 +63,8 @@ class InlineRung final : public Rung {
     return EnterResult{true, {outcome.exception.signal, outcome.exception.rip, outcome.exception.address}};
   }
 
+  void watch(std::function<void()>) override {}  // what this process loses, it does not survive
+
   void destroy() override {
     stop_ = true;
     // Threads inside are interrupted and see stop_; sleepers are woken. An interrupt can miss a thread that is on its

@@ -103,7 +103,6 @@ class ProcessRung final : public Rung {
     auto initialised = ask("EINIT", message);
     arena_.release(place);
     if (staging_ != nullptr) arena_.release(std::exchange(staging_, nullptr));
-    if (initialised) cell_->watch([this] { on_death(); });
     return initialised;
   }
 
@@ -111,6 +110,11 @@ class ProcessRung final : public Rung {
     ControlMessage message{.operation = ControlOperation::kFastPaths};
     message.a = layout_offset;
     return ask("fast paths", message);
+  }
+
+  void watch(std::function<void()> handler) override {
+    loss_handler_ = std::move(handler);
+    cell_->watch([this] { on_death(); });
   }
 
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
@@ -186,6 +190,7 @@ class ProcessRung final : public Rung {
   void on_death() {
     lost_ = true;
     for (std::uint32_t i = 0; i < plan_.count; ++i) boundary::give_turn(slots_[i], Turn::kHost);
+    if (loss_handler_) loss_handler_();
   }
 
   Arena arena_;
@@ -195,6 +200,7 @@ class ProcessRung final : public Rung {
   std::byte* staging_ = nullptr;
   Slot* slots_ = nullptr;
   std::vector<Worker> workers_;
+  std::function<void()> loss_handler_;
   std::atomic<bool> lost_{false};
 };
 

@@ -43,15 +43,20 @@ Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte
       rung_(std::move(rung)),
       exchange_(exchange),
       threads_(image_.layout().thread_count),
-      buffers_(image_.layout().thread_count) {}
+      buffers_(image_.layout().thread_count) {
+  rung_->watch([this] { end_lost(); });
+}
 
 Runtime::~Runtime() {
   destroy();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
-  std::unique_lock guard(lock_);
-  changed_.wait(guard, [this] { return callers_ == 0; });
+  {
+    std::unique_lock guard(lock_);
+    changed_.wait(guard, [this] { return callers_ == 0; });
+  }
+  rung_.reset();  // its watcher calls end_lost()
 }
 
 std::span<std::byte> Runtime::exchange(std::uint32_t thread) const {
@@ -174,8 +179,14 @@ void Runtime::end(const ExitStatus& status) {
     phase_ = Phase::kEnded;
     status_ = status;
   }
+  cancel_waits();
   changed_.notify_all();
   rung_->destroy();
+}
+
+// Host threads that sit in a read() for the enclave come back.
+void Runtime::cancel_waits() {
+  if (files_) files_->cancel_waits();
 }
 
 void Runtime::end_lost() {
@@ -186,6 +197,7 @@ void Runtime::end_lost() {
     // Nobody asked for it: the cell was killed from outside, or its filter killed it.
     if (!destroyed_) status_ = ExitStatus{.signal = SIGKILL, .detail = "the cell was killed"};
   }
+  cancel_waits();
   changed_.notify_all();
 }
 
@@ -195,6 +207,7 @@ void Runtime::destroy() {
     destroyed_ = true;
     phase_ = Phase::kEnded;
   }
+  cancel_waits();
   changed_.notify_all();
   rung_->destroy();
 }

@@ -48,6 +48,7 @@ class Runtime {
   std::int64_t spawn(std::uint64_t thread);
   void end(const ExitStatus& status);
   void end_lost();
+  void cancel_waits();
   void log(std::uint32_t thread, std::uint64_t length);
   std::optional<std::uint32_t> take_idle_thread();
   void give_back(std::uint32_t thread, Pause pause);

@@ -1,9 +1,8 @@
 #include "host/files/file_service.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,7 +48,8 @@ struct FileService::Call {
 };
 
 FileService::FileService(Streams streams, std::size_t max_handles)
-    : streams_{streams.input, streams.output, streams.error},
+    : cancel_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      streams_{streams.input, streams.output, streams.error},
       max_handles_(std::min<std::size_t>(max_handles, std::numeric_limits<std::int32_t>::max() - kFirstFileHandle)) {}
 
 FileService::~FileService() = default;

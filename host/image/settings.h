@@ -38,7 +38,7 @@ struct Settings {
   bool debug = false;
   std::uint32_t threads = 8;
   std::uint64_t stack = 8u << 20;       // bytes, of the main thread; comes from the heap
-  std::uint64_t heap_max = 256u << 20;  // bytes: heap, mappings and stacks together, committed on demand
+  std::uint64_t heap_max = 1024u << 20;  // bytes: heap, mappings and stacks together, committed on demand
   std::vector<FileSetting> files;
   std::vector<MountSetting> mounts;
   std::vector<std::string> environment_allow;  // names

@@ -23,7 +23,7 @@ before=$(leftovers)
 
 start() {  # WORD ARGUMENT: starts the program, waits for its word
   mkfifo in
-  setsid "$COFFER" run program.enclave -- "$2" <in >run.txt 2>run.err &
+  setsid env --default-signal=INT "$COFFER" run program.enclave -- "$2" <in >run.txt 2>run.err &
   pid=$!
   exec 9>in
   wait_for 20 grep -q "$1" run.txt || fail "did not start: $(cat run.err)"

@@ -229,7 +229,7 @@ coffer_syscall_entry:
     push %r13
     push %r14
     push %r15
-    sub $8, %rsp
+    pushfq
     cld
     mov %rsp, %rdi
     call coffer_syscall
@@ -238,7 +238,8 @@ coffer_syscall_entry:
 // void coffer_resume_user(const SyscallFrame*)
     .globl coffer_resume_user
 coffer_resume_user:
-    lea 8(%rdi), %rsp
+    mov %rdi, %rsp
+    popfq
     pop %r15
     pop %r14
     pop %r13

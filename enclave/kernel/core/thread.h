@@ -15,7 +15,7 @@ namespace coffer::kernel {
 
 // Registers of the application at a system call, as entry.S pushes them.
 struct SyscallFrame {
-  std::uint64_t padding = 0;
+  std::uint64_t rflags = 0;
   std::uint64_t r15 = 0, r14 = 0, r13 = 0, r12 = 0, rbp = 0, rbx = 0, r10 = 0, r9 = 0, r8 = 0, rdi = 0, rsi = 0,
                 rdx = 0;
   std::uint64_t rax = 0;  // the call's number, then its result
