@@ -143,9 +143,13 @@ void add_run(CLI::App& app, int& status) {
   run->add_option("--rung", options->rung, "process (default), or inline for debug images")
       ->check(CLI::IsMember({"inline", "process"}));
   run->add_option("--epc", options->epc, "protected memory, e.g. 256M (default: the enclave's size)");
-  run->add_option("--mount", options->mounts, "HOST-DIRECTORY:/PATH/INSIDE, as the image declares it");
-  run->add_option("--mount-key", options->mount_keys, "/PATH/INSIDE=FILE with a 256-bit key, where the image asks");
-  run->add_option("--env", options->variables, "NAME=value for the program, where the image allows it");
+  // One value each: a list that goes on would swallow the "--" before the program's own arguments.
+  run->add_option("--mount", options->mounts, "HOST-DIRECTORY:/PATH/INSIDE, as the image declares it")
+      ->allow_extra_args(false);
+  run->add_option("--mount-key", options->mount_keys, "/PATH/INSIDE=FILE with a 256-bit key, where the image asks")
+      ->allow_extra_args(false);
+  run->add_option("--env", options->variables, "NAME=value for the program, where the image allows it")
+      ->allow_extra_args(false);
   run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call and ENCLU, as hardware would");
   run->add_flag("--quiet", options->quiet, "do not say which protections this machine lacks");
   run->add_option("arguments", options->arguments, "the program's own, after --");

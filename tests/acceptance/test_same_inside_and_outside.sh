@@ -13,6 +13,7 @@ run=("$COFFER" run a.enclave --mount "$data:/input" --mount "$PWD/encrypted:/dat
 cmp outside-import.txt inside-import.txt
 "${run[@]}" analyse /data/registry.db >inside.txt
 cmp outside.txt inside.txt
+cmp <("$program" analyse plain.db --top 3) <("${run[@]}" analyse /data/registry.db --top 3)
 if grep -rqaF 'American Micro-Fuel Device' encrypted; then fail 'the encrypted mount holds plain text'; fi
 if find encrypted | grep -q registry; then fail 'the encrypted mount shows a file name'; fi
 (($(du -sk encrypted | cut -f1) > 3000)) || fail 'the encrypted mount holds too little to be the database'
