@@ -16,7 +16,8 @@ std::uint64_t arena_size(const image::CofferImage& image) {
 }
 
 Result<std::unique_ptr<host::Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {
-  const host::RungOptions rung{.epc_size = options.epc_size != 0 ? options.epc_size : image.parameters().size,
+  const boundary::ImageLayout& layout = image.layout();
+  const host::RungOptions rung{.epc_size = options.epc_size != 0 ? options.epc_size : layout.heap_offset + layout.heap_limit,
                                .arena_size = arena_size(image)};
   if (options.rung == RungKind::kProcess) return host::make_process_rung(rung);
   if (!image.debug()) {

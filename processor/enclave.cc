@@ -47,7 +47,7 @@ bool all_zero(ByteView bytes) {
   return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
-constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 36;
+constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 40;
 
 // ECREATE's checks on SECS (SDM 3D 40.3, ECREATE).
 bool create_parameters_valid(const sgx::CreateParameters& p) {
@@ -78,12 +78,12 @@ SoftEnclave::~SoftEnclave() {
   const std::size_t pages = secs_.size / kPageSize;
   if (config_.want_secret_memory) {
     // Frames of memfd_secret go back to the machine with the mapping; what stood in ordinary memory is wiped first.
-    for (std::size_t page = 0; page < pages; ++page) {
-      if (frames_[page] == 0) continue;
-      const EpcmEntry& entry = epc_.entry(frames_[page] - 1);
-      const bool written_by_enclave = entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0;
+    for (std::uint32_t frame = 0; frame < epc_.frame_count(); ++frame) {
+      const EpcmEntry& entry = epc_.entry(frame);
+      const bool written_by_enclave =
+          entry.valid && entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0;
       if (written_by_enclave && !entry.pending && entry.backing == Backing::kPlain) {
-        std::memset(reinterpret_cast<void*>(base() + page * kPageSize), 0, kPageSize);
+        std::memset(reinterpret_cast<void*>(base() + entry.linear_offset), 0, kPageSize);
       }
     }
   }

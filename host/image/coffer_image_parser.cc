@@ -237,7 +237,8 @@ Result<void> CofferImage::Parser::heap() {
     return damaged(fmt::format("the heap of {:#x} bytes at {:#x} is not free pages of the enclave", layout.heap_size,
                                layout.heap_offset));
   }
-  if (layout.stack_size > layout.heap_size) return damaged("the stack is larger than the heap that it comes from");
+  if (layout.heap_limit > layout.heap_size) return damaged("the heap's limit is larger than its range of addresses");
+  if (layout.stack_size > layout.heap_limit) return damaged("the stack is larger than the heap that it comes from");
   if (!range_fits(layout.thunk_offset, layout.thunk_size, layout.size) ||
       !range_fits(layout.files_offset, layout.files_size, layout.size)) {
     return damaged("the thunks or the measured files lie outside the enclave");

@@ -188,7 +188,11 @@ void LayoutBuilder::place_threads() {
 Result<void> LayoutBuilder::place_heap() {
   const Settings& settings = input_.settings;
   layout_.heap_offset = layout_.thread_offset + layout_.thread_count * boundary::kThreadStride;
-  layout_.heap_size = page_up(settings.heap_max);
+  layout_.heap_limit = page_up(settings.heap_max);
+  constexpr std::uint64_t kLeastRange = std::uint64_t{16} << 30;
+  constexpr std::uint64_t kMostRange = std::uint64_t{256} << 30;
+  const std::uint64_t range = std::clamp(layout_.heap_limit * 4, kLeastRange, kMostRange);
+  layout_.heap_size = std::max(range, layout_.heap_limit) - layout_.heap_offset % kLeastRange;
   layout_.stack_size = page_up(settings.stack);
   if (layout_.heap_offset + layout_.heap_size > kMaxEnclaveSize) {
     return input_error(fmt::format("the enclave would be larger than {} GiB; lower heap_max", kMaxEnclaveSize >> 30));

@@ -2,6 +2,7 @@
 //
 // Started by the host side with its control socket as descriptor 3, the arena as descriptor 4 and the arena's address
 // and size (hexadecimal) as arguments. It ends when the host closes the socket, which a dying host does too.
+#include <malloc.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -85,6 +86,8 @@ int main(int argc, char** argv) {
     constexpr std::string_view kUsage = "coffer-cell: started by the coffer command and library, not by hand\n";
     return ::write(2, kUsage.data(), kUsage.size()) < 0 ? 2 : 2;
   }
+  // One arena: the allocator would otherwise ask /sys for the number of CPUs, which the filter forbids.
+  ::mallopt(M_ARENA_MAX, 1);
   auto ready = get_ready(argv);
   if (!ready) return say_hello(2, ready.error().message);
   if (int status = say_hello(0, ready->missing); status != 0) return status;

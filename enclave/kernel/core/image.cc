@@ -57,7 +57,8 @@ bool check_layout() {
     const auto& s = l.segments[i];
     if (!in(s.offset, s.memory_size) || s.file_size > s.memory_size) return false;
   }
-  return l.app_entry > l.app_base && l.app_entry < l.size && ((l.heap_offset | l.heap_size) & kPageMask) == 0;
+  return l.app_entry > l.app_base && l.app_entry < l.size && ((l.heap_offset | l.heap_size) & kPageMask) == 0 &&
+         l.heap_limit <= l.heap_size;
 }
 
 void read_own_attributes() {

@@ -13,6 +13,7 @@ namespace coffer::kernel {
 
 namespace {
 
+std::uint64_t stack_begin = 0;
 constexpr std::uint64_t kHwcap2Fsgsbase = 2;
 constexpr std::uint64_t kMinimumSignalStack = 4096;
 
@@ -72,6 +73,8 @@ std::vector<std::uint64_t> auxiliary_vector() {
           AT_NULL,        0};
 }
 
+std::uint64_t main_stack_begin() { return stack_begin; }
+
 std::uint64_t build_stack(const std::vector<std::string_view>& arguments,
                           const std::vector<std::string_view>& environment, std::vector<std::uint64_t>& auxiliary,
                           std::string_view program) {
@@ -84,6 +87,7 @@ std::uint64_t build_stack(const std::vector<std::string_view>& arguments,
     for (std::string_view text : *list) needed += text.size() + 1 + sizeof(std::uint64_t);
   }
   if (!mapped || needed > size / 2) return 0;
+  stack_begin = *mapped;
   StackWriter stack(*mapped + size);
   std::vector<std::uint64_t> words;
   words.push_back(arguments.size());

@@ -15,4 +15,7 @@ std::vector<std::uint64_t> auxiliary_vector();
                                         const std::vector<std::string_view>& environment,
                                         std::vector<std::uint64_t>& auxiliary, std::string_view program);
 
+// Where the main thread's stack begins; 0 before build_stack().
+[[nodiscard]] std::uint64_t main_stack_begin();
+
 }  // namespace coffer::kernel

@@ -103,7 +103,34 @@ fs::FileSystem* open_encrypted(MountInfo& mount, std::string_view path) {
 
 fs::ProcessView::Memory memory_usage() {
   const AddressSpace::Usage usage = address_space().usage();
-  return {layout().size, usage.mapped, usage.committed};
+  return {layout().heap_limit, usage.mapped, usage.committed};
+}
+
+// /proc/self/maps: the program's segments and its mappings, in ascending order (the heap range stands last in ELRANGE).
+struct MappingTarget {
+  fs::ProcessView::MappingVisitor visit;
+  void* context;
+};
+
+void visit_mappings(fs::ProcessView::MappingVisitor visit, void* context) {
+  constexpr std::uint64_t kPageMask = SGX_PAGE_SIZE - 1;
+  for (std::uint32_t i = 0; i < layout().segment_count; ++i) {
+    const auto& s = layout().segments[i];
+    const std::uint64_t begin = enclave_base() + s.offset;
+    visit(context, begin & ~kPageMask, (begin + s.memory_size + kPageMask) & ~kPageMask,
+          static_cast<int>(s.permissions), fs::files().process.program);
+  }
+  MappingTarget target{visit, context};
+  address_space().visit_mappings(
+      [](void* raw, std::uintptr_t begin, std::uintptr_t end, int protection, int flags) {
+        constexpr int kStack = 0x20000;
+        const auto& to = *static_cast<const MappingTarget*>(raw);
+        std::string_view name;
+        if ((flags & AddressSpace::kBreakMapping) != 0) name = "[heap]";
+        if ((flags & kStack) != 0 && begin == main_stack_begin()) name = "[stack]";
+        to.visit(to.context, begin, end, protection, name);
+      },
+      &target);
 }
 
 void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary, std::string_view program) {
@@ -133,9 +160,10 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   constexpr std::uint64_t kMaxCpus = 4096;
   setup.view.process_id = kProcessId;
   setup.view.cpu_count = std::clamp<std::uint64_t>(input.info.cpu_count, 1, kMaxCpus);
+  setup.view.visit_mappings = visit_mappings;
   setup.view.memory = memory_usage;
   setup.view.thread_count = live_threads;
-  setup.temporary_limit = layout().heap_size / 2;
+  setup.temporary_limit = layout().heap_limit / 2;
   setup.current_thread_index = current_thread_index;
   fs::init_files(setup);
 }

@@ -4,6 +4,7 @@
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -94,8 +95,8 @@ std::int64_t sys_sysinfo(const Arguments& c) {
   const AddressSpace::Usage usage = address_space().usage();
   struct sysinfo info {};
   info.uptime = static_cast<long>(fs::monotonic_now_ns() / 1'000'000'000);
-  info.totalram = layout().heap_size;
-  info.freeram = layout().heap_size - usage.mapped;
+  info.totalram = layout().heap_limit;
+  info.freeram = layout().heap_limit - std::min(usage.committed - usage.committed_free, layout().heap_limit);
   info.procs = static_cast<unsigned short>(live_threads());
   info.mem_unit = 1;
   return put_user(c.a[0], info) ? 0 : -EFAULT;
