@@ -1,0 +1,27 @@
+// What the program that runs inside and outside can be asked to do. Each function does its work once and returns how
+// long the part that counts took, in ticks of the time stamp counter, which is the same clock on both sides.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace coffer::bench {
+
+using Ticks = std::uint64_t;
+
+// Computing. The data is made and touched before the clock starts, and kept for the next time.
+Ticks sha256_64mb();      // one pass
+Ticks aes_gcm_64mb();     // AES-256-GCM, encryption
+Ticks sqlite_query_1m();  // one grouping query over a table of 1,000,000 rows in memory
+Ticks sort_10m();         // std::sort of 10,000,000 integers in random order
+
+// System calls, `count` of them.
+Ticks call_getpid(std::uint64_t count);
+Ticks read_one_byte(std::uint64_t count, const std::string& path);  // pread of one byte
+
+// Memory and threads.
+Ticks touch_pages(std::uint64_t count);      // first touches of fresh pages, one after another
+Ticks create_threads(std::uint64_t count);   // create and join, one after another
+Ticks hand_over_mutex(std::uint64_t count);  // round trips between two threads, over a mutex and condition variables
+
+}  // namespace coffer::bench

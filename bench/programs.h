@@ -1,0 +1,85 @@
+// The measured program, inside an enclave and outside, and the images that are made of it.
+#pragma once
+
+#include <coffer/host.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "base/file.h"
+#include "base/result.h"
+
+namespace coffer::bench {
+
+// A folder of its own under /tmp, removed with this object. Coffer's state goes there too, so that measuring leaves
+// nothing behind.
+class Workshop {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<Workshop>> make();
+  ~Workshop();
+  Workshop(const Workshop&) = delete;
+  Workshop& operator=(const Workshop&) = delete;
+  [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
+
+ private:
+  explicit Workshop(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  std::filesystem::path folder_;
+};
+
+// Beside the running program.
+[[nodiscard]] std::filesystem::path measured_program();
+
+struct ImageWish {
+  std::string name;               // of the file in the workshop
+  std::uint64_t heap = 64 << 20;  // bytes
+  bool debug = false;
+  std::uint64_t fill_to = 0;  // measured bytes: a file of the image makes up the difference
+};
+struct MadeImage {
+  std::filesystem::path path;
+  std::uint64_t measured_bytes = 0;
+};
+// Signs with a key of this run. The image declares the plain mount /host.
+[[nodiscard]] Result<MadeImage> make_image(const Workshop& workshop, const ImageWish& wish);
+
+// An enclave and, on the rung `process`, its cell.
+struct Loaded {
+  Enclave enclave;
+  pid_t cell = 0;
+};
+[[nodiscard]] Result<Loaded> load(const std::filesystem::path& image, const LoadOptions& options = {});
+
+// Pins every thread of a process to one CPU, as far as permitted.
+void pin_process(pid_t process, int cpu);
+
+// `bench-program work`, which answers lines. Not thread-safe.
+class Worker {
+ public:
+  // `folder` is mounted at /host.
+  [[nodiscard]] static Result<std::unique_ptr<Worker>> inside(Loaded loaded, const std::filesystem::path& folder);
+  [[nodiscard]] static Result<std::unique_ptr<Worker>> outside();
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Has the program do one piece of work; nanoseconds by its own clock.
+  [[nodiscard]] Result<double> ask(const std::string& work);
+  [[nodiscard]] pid_t cell() const { return loaded_ ? loaded_->cell : 0; }
+
+ private:
+  Worker() = default;
+  [[nodiscard]] Result<std::string> read_line();
+  FileDescriptor requests_, answers_;        // our ends
+  FileDescriptor program_in_, program_out_;  // the enclave's ends, which this process holds
+  std::optional<Loaded> loaded_;
+  pid_t process_ = 0;
+  std::string received_;
+};
+
+// Nanoseconds of one tick of the time stamp counter.
+[[nodiscard]] double nanoseconds_per_tick();
+
+}  // namespace coffer::bench

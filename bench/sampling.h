@@ -1,0 +1,44 @@
+// Samples of two sides, taken by turns, so that what else the machine does meets both alike.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
+#include "base/result.h"
+
+namespace coffer::bench {
+
+using Clock = std::chrono::steady_clock;
+
+// How long one item may take, and how many samples of each side it needs at least and may take at most.
+struct Budget {
+  std::chrono::duration<double> time{1};
+  int at_least = 3;
+  int at_most = 1'000'000;
+};
+
+// The best sample of each side: what the code costs where nothing else interferes. Both sides get the same number.
+struct Best {
+  double ours = 0, theirs = 0;
+  int samples = 0;
+};
+
+using Sample = std::function<Result<double>()>;
+
+[[nodiscard]] inline Result<Best> sample_by_turns(const Budget& budget, const Sample& ours, const Sample& theirs) {
+  Best best;
+  const auto end = Clock::now() + budget.time;
+  while (best.samples < budget.at_least || (best.samples < budget.at_most && Clock::now() < end)) {
+    const auto first = ours();
+    if (!first) return std::unexpected(first.error());
+    const auto second = theirs();
+    if (!second) return std::unexpected(second.error());
+    const bool none = best.samples++ == 0;
+    best.ours = none ? *first : std::min(best.ours, *first);
+    best.theirs = none ? *second : std::min(best.theirs, *second);
+  }
+  return best;
+}
+
+}  // namespace coffer::bench
