@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -36,11 +37,35 @@ bool is_traced() {
 
 // The calls of a running cell: memory of the enclave, threads, futexes, the control socket, signals, time, its end.
 constexpr std::array kAllowed = {
-    SYS_futex,          SYS_rt_sigreturn, SYS_recvmsg,        SYS_recvfrom,    SYS_sendmsg,      SYS_sendto,
-    SYS_munmap,         SYS_madvise,      SYS_fallocate,      SYS_pwrite64,    SYS_brk,          SYS_clone3,
-    SYS_clone,          SYS_set_robust_list, SYS_rseq,        SYS_sigaltstack, SYS_rt_sigprocmask, SYS_rt_sigaction,
-    SYS_gettid,         SYS_getpid,       SYS_tgkill,         SYS_sched_yield, SYS_clock_gettime, SYS_getrandom,
-    SYS_exit,           SYS_exit_group,   SYS_restart_syscall, SYS_mremap,     SYS_sched_getaffinity,
+    SYS_futex,
+    SYS_rt_sigreturn,
+    SYS_recvmsg,
+    SYS_recvfrom,
+    SYS_sendmsg,
+    SYS_sendto,
+    SYS_munmap,
+    SYS_madvise,
+    SYS_fallocate,
+    SYS_pwrite64,
+    SYS_brk,
+    SYS_clone3,
+    SYS_clone,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_sigaltstack,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigaction,
+    SYS_gettid,
+    SYS_getpid,
+    SYS_tgkill,
+    SYS_sched_yield,
+    SYS_clock_gettime,
+    SYS_getrandom,
+    SYS_exit,
+    SYS_exit_group,
+    SYS_restart_syscall,
+    SYS_mremap,
+    SYS_sched_getaffinity,
 };
 
 constexpr std::uint32_t kDataNumber = offsetof(seccomp_data, nr);
@@ -58,19 +83,13 @@ sock_filter skip_unless_equal(std::uint32_t value, std::uint8_t skip) {
 std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size) {
   const std::uint64_t mask = ~(size - 1);
   std::vector<sock_filter> program = {
-      load(kDataArch),
-      skip_unless_equal(AUDIT_ARCH_X86_64, 1),
-      BPF_STMT(BPF_JMP | BPF_JA, 1),
+      load(kDataArch), skip_unless_equal(AUDIT_ARCH_X86_64, 1), BPF_STMT(BPF_JMP | BPF_JA, 1),
       answer(SECCOMP_RET_KILL_PROCESS),
       // The instruction pointer (just behind the instruction) inside ELRANGE: #UD for the enclave.
-      load(kDataIpHigh),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask >> 32)),
-      skip_unless_equal(static_cast<std::uint32_t>(elrange >> 32), 4),
-      load(kDataIpLow),
+      load(kDataIpHigh), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask >> 32)),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange >> 32), 4), load(kDataIpLow),
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask)),
-      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1),
-      answer(SECCOMP_RET_TRAP),
-      load(kDataNumber),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1), answer(SECCOMP_RET_TRAP), load(kDataNumber),
       // The number says x32 or is an unknown one: no entry of the list equals it.
   };
   for (long number : kAllowed) {
@@ -87,6 +106,37 @@ std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size)
   }
   program.push_back(answer(SECCOMP_RET_KILL_PROCESS));
   return program;
+}
+
+constexpr std::uint64_t kUnlimited = RLIM_INFINITY;
+
+// Raises the locked-memory limit as far as the machine permits; what it is then.
+std::uint64_t raise_locked_memory_limit() {
+  rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_MEMLOCK, &limit) == 0) return kUnlimited;
+  if (::getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return 0;
+  const rlimit raised{limit.rlim_max, limit.rlim_max};
+  return ::setrlimit(RLIMIT_MEMLOCK, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+}
+
+struct Capabilities {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> data{};
+};
+
+bool has_capability(unsigned capability) {
+  Capabilities mine;
+  return ::syscall(SYS_capget, &mine.header, mine.data.data()) == 0 &&
+         (mine.data[capability / 32].effective >> (capability % 32) & 1) != 0;
+}
+
+// Gives up every other capability. One that stays by mistake is of no use: the filter permits no call that needs it.
+void keep_only_capability(unsigned capability) {
+  Capabilities kept;
+  const std::uint32_t bit = 1U << (capability % 32);
+  kept.data[capability / 32].effective = bit;
+  kept.data[capability / 32].permitted = bit;
+  (void)::syscall(SYS_capset, &kept.header, kept.data.data());
 }
 
 }  // namespace
@@ -107,17 +157,28 @@ Result<std::vector<std::string>> seal_process(int first_foreign) {
 
 std::vector<std::string> leave_namespaces() {
   std::vector<std::string> missing;
-  // Outside its user namespace the cell has no CAP_IPC_LOCK any more: take what locked memory it may have now.
-  rlimit limit{RLIM_INFINITY, RLIM_INFINITY};
-  if (::setrlimit(RLIMIT_MEMLOCK, &limit) != 0 && ::getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    (void)::setrlimit(RLIMIT_MEMLOCK, &limit);  // never lower than it was
+  constexpr int kNamespaces = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+  const std::uint64_t locked = raise_locked_memory_limit();
+  // In a user namespace of its own the cell would lose CAP_IPC_LOCK. Where that is what secret memory rests on, memory
+  // goes before namespaces: the filter keeps the cell from the network anyway.
+  const bool keep_user_namespace = locked != kUnlimited && has_capability(CAP_IPC_LOCK);
+  const bool left =
+      (!keep_user_namespace && ::unshare(CLONE_NEWUSER | kNamespaces) == 0) || ::unshare(kNamespaces) == 0;
+  if (!left) {
+    missing.emplace_back(
+        "namespaces are not permitted here: the cell shares the host's network and IPC namespaces "
+        "(its system-call filter lets it use neither)");
   }
-  if (::unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0 &&
-      ::unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
-    missing.emplace_back("namespaces are not permitted here: the cell shares the host's network and IPC namespaces "
-                         "(its system-call filter lets it use neither)");
+  if (keep_user_namespace) {
+    keep_only_capability(CAP_IPC_LOCK);
+  } else if (locked != kUnlimited) {
+    missing.push_back(
+        "the locked-memory limit of " + std::to_string(locked / 1024) +
+        " KiB bounds memfd_secret: enclave pages beyond it stand in ordinary memory, which root can read; "
+        "raise it (memlock in /etc/security/limits.conf)");
   }
+  // A change of credentials can bring back what seal_process() took away.
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) missing.emplace_back("the cell could not be made undumpable");
   return missing;
 }
 

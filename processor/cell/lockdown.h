@@ -18,6 +18,7 @@ namespace coffer::cell {
 [[nodiscard]] Result<std::vector<std::string>> seal_process(int first_foreign);
 
 // Leaves the user, network, IPC and UTS namespaces, where the machine permits it; raises the locked-memory limit first.
+// Where that limit stays and CAP_IPC_LOCK is held, keeps that one capability, and with it the user namespace, instead.
 // Before any thread is made.
 [[nodiscard]] std::vector<std::string> leave_namespaces();
 
