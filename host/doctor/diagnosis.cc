@@ -61,7 +61,7 @@ std::vector<Finding> diagnose_rungs(const MachineFacts& facts) {
 
 Finding diagnose_secret_memory(const MachineFacts& facts) {
   Finding finding{"secret memory", Verdict::kNo, {}, {}, {}};
-  const bool limited = !facts.may_raise_limits && facts.locked_memory_limit != ~std::uint64_t{0};
+  const bool limited = !facts.may_lock_any_amount && facts.locked_memory_limit != ~std::uint64_t{0};
   if (facts.secret_memory.works && !limited) return yes(finding.name, "memfd_secret, as much as there is memory");
   finding.meaning =
       "enclave pages in ordinary memory are still refused to other users and to debuggers, but root reads them "

@@ -75,7 +75,7 @@ TEST(Diagnosis, SecretMemoryIsBoundedByTheLimitThatTheCellCannotLift) {
   EXPECT_NE(finding.detail.find("8192 KiB"), std::string::npos);
   EXPECT_NE(finding.remedy.find("hard limit"), std::string::npos);
 
-  facts.may_raise_limits = true;
+  facts.may_lock_any_amount = true;
   EXPECT_EQ(named(diagnose(facts).protections, "secret memory").verdict, Verdict::kYes);
 
   facts.secret_memory = {false, ENOSYS};

@@ -161,7 +161,7 @@ MachineFacts probe_machine() {
   probe_cpu(facts);
 
   facts.secret_memory = try_secret_memory();
-  facts.may_raise_limits = has_capability(CAP_SYS_RESOURCE);
+  facts.may_lock_any_amount = has_capability(CAP_IPC_LOCK) || has_capability(CAP_SYS_RESOURCE);
   facts.may_trace = has_capability(CAP_SYS_PTRACE);
   rlimit limit{};
   if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {

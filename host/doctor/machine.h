@@ -24,7 +24,7 @@ struct MachineFacts {
 
   // Kernel facilities.
   Trial secret_memory;                    // memfd_secret: made, mapped and touched
-  bool may_raise_limits = false;          // CAP_SYS_RESOURCE in force: the cell lifts the limit below for itself
+  bool may_lock_any_amount = false;       // CAP_IPC_LOCK, or CAP_SYS_RESOURCE to lift the limit below, in force
   std::uint64_t locked_memory_limit = 0;  // hard RLIMIT_MEMLOCK in bytes, ~0 for none; bounds secret memory otherwise
   Trial seccomp_trap;                     // a filter may answer SECCOMP_RET_TRAP
   Trial syscall_user_dispatch;
