@@ -49,28 +49,38 @@ bool all_zero(ByteView bytes) {
 
 constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 40;
 
+// What this processor has; an attribute that asks for more is refused, as by a CPU without the feature.
+constexpr std::uint64_t kSupportedAttributes =
+    sgx::attribute::kKnown & ~(sgx::attribute::kCet | sgx::attribute::kAexNotify);
+
+// XFRM must be what XCR0 could be set to: a subset of the machine's, with AVX-512 as a whole and on top of AVX.
+bool xfrm_valid(std::uint64_t xfrm) {
+  namespace x = sgx::xfrm;
+  const std::uint64_t avx512 = xfrm & x::kAvx512;
+  return (xfrm & x::kLegacy) == x::kLegacy && (xfrm & ~machine_xfrm()) == 0 &&
+         (avx512 == 0 || (avx512 == x::kAvx512 && (xfrm & x::kAvx) != 0));
+}
+
 // ECREATE's checks on SECS (SDM 3D 40.3, ECREATE).
 bool create_parameters_valid(const sgx::CreateParameters& p) {
   const std::uint64_t frame_bytes = std::uint64_t{p.ssa_frame_size} * kPageSize;
   return std::has_single_bit(p.size) && p.size >= 2 * kPageSize && p.size <= kMaxEnclaveSize && p.ssa_frame_size != 0 &&
-         frame_bytes <= p.size && (p.attributes.flags & ~sgx::attribute::kKnown) == 0 &&
+         frame_bytes <= p.size && (p.attributes.flags & ~kSupportedAttributes) == 0 &&
          (p.attributes.flags & sgx::attribute::kInit) == 0 &&
-         (p.attributes.flags & sgx::attribute::kMode64Bit) != 0 &&
-         (p.attributes.xfrm & sgx::xfrm::kLegacy) == sgx::xfrm::kLegacy &&
-         (p.attributes.xfrm & ~machine_xfrm()) == 0 && (p.misc_select & ~sgx::kMiscExInfo) == 0 &&
+         (p.attributes.flags & sgx::attribute::kMode64Bit) != 0 && xfrm_valid(p.attributes.xfrm) && (p.misc_select & ~sgx::kMiscExInfo) == 0 &&
          xsave_area_size(p.attributes.xfrm) + sizeof(sgx::GprArea) + sizeof(sgx::ExInfo) <= frame_bytes;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<SoftEnclave>> SoftEnclave::make(const EnclaveConfig& config,
-                                                       std::shared_ptr<const KeyVault> vault) {
+                                                       std::shared_ptr<const KeySource> vault) {
   auto epc = Epc::create(config.epc_size, config.want_secret_memory);
   if (!epc) return std::unexpected(epc.error());
   return std::unique_ptr<SoftEnclave>(new SoftEnclave(config, std::move(*epc), std::move(vault)));
 }
 
-SoftEnclave::SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<const KeyVault> vault)
+SoftEnclave::SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<const KeySource> vault)
     : config_(config), vault_(std::move(vault)), epc_(std::move(epc)) {}
 
 SoftEnclave::~SoftEnclave() {
@@ -207,7 +217,8 @@ LeafOutcome SoftEnclave::add_thread(std::uint64_t offset, ByteView content) {
   auto thread = std::make_unique<ThreadState>();
   std::memcpy(&thread->tcs, content.data(), sizeof(sgx::Tcs));
   const sgx::Tcs& tcs = thread->tcs;
-  const bool reserved_clear = tcs.state == 0 && tcs.current_ssa == 0 && tcs.aep == 0 && (tcs.flags & ~3ull) == 0 &&
+  const bool reserved_clear = tcs.state == 0 && tcs.current_ssa == 0 && tcs.aep == 0 && (tcs.flags & ~1ull) == 0 &&
+                              tcs.cet_ssa_offset == 0 && tcs.previous_ssp == 0 &&
                               std::ranges::all_of(tcs.reserved, [](std::uint8_t b) { return b == 0; });
   const bool offsets_ok = tcs.ssa_offset % kPageSize == 0 && tcs.fs_offset % kPageSize == 0 &&
                           tcs.gs_offset % kPageSize == 0 && (tcs.fs_limit & 0xfff) == 0xfff &&
@@ -257,6 +268,7 @@ LeafOutcome SoftEnclave::einit(const sgx::Sigstruct& s) {
   std::memcpy(secs_.reserved4.data(), s.isv_family_id.data(), 16);
   std::memcpy(secs_.reserved4.data() + 16, s.isv_ext_prod_id.data(), 16);
   secs_.attributes.flags |= sgx::attribute::kInit;
+  vault_->bind(secs_);
   initialised_.store(true, std::memory_order_release);
   return {};
 }

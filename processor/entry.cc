@@ -43,7 +43,7 @@ SsaFrame ssa_frame(const SoftEnclave& enclave, const ThreadState& thread, std::u
 
 // Takes the TCS for this thread, or says why not.
 LeafOutcome claim(SoftEnclave& enclave, std::uint64_t tcs_offset, ThreadState** claimed) {
-  if (!enclave.initialised()) return general_protection();
+  if (tcs_offset % kPageSize != 0 || !enclave.initialised()) return general_protection();
   ThreadState* thread = enclave.thread_at(tcs_offset);
   if (thread == nullptr) return page_fault(enclave.base() + tcs_offset);
   bool expected = false;
@@ -142,7 +142,12 @@ EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& r
   ThreadState* thread = nullptr;
   if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return {.leaf = taken};
   const sgx::Tcs& tcs = thread->tcs;
-  if (tcs.current_ssa >= tcs.ssa_count) return give_up(*thread, general_protection());
+  const std::uint64_t fs_base = enclave.base() + tcs.fs_offset;
+  const std::uint64_t gs_base = enclave.base() + tcs.gs_offset;
+  if (tcs.current_ssa >= tcs.ssa_count || tcs.entry_offset >= enclave.size() || !canonical(fs_base) ||
+      !canonical(gs_base)) {
+    return give_up(*thread, general_protection());
+  }
   const SsaFrame frame = ssa_frame(enclave, *thread, tcs.current_ssa);
   if (!enclave.pages_allow(frame.offset, frame.size, SecinfoFlags::kR | SecinfoFlags::kW)) {
     return give_up(*thread, page_fault(enclave.base() + frame.offset));
@@ -153,8 +158,8 @@ EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& r
   lane->cssa = tcs.current_ssa;
   lane->ssa_gpr = frame.gpr;
   lane->entry = enclave.base() + tcs.entry_offset;
-  lane->enclave_fs = enclave.base() + tcs.fs_offset;
-  lane->enclave_gs = enclave.base() + tcs.gs_offset;
+  lane->enclave_fs = fs_base;
+  lane->enclave_gs = gs_base;
   lane->registers = registers;
   coffer_enter(lane);
   return finish(*lane, *thread, registers);

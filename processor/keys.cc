@@ -123,7 +123,11 @@ Result<Fuses> Fuses::load_or_make(const std::filesystem::path& state_directory) 
   // Two first launches at once must agree on one set: the lock file orders them.
   FileDescriptor lock(::open((state_directory / "fuses.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return system_error("cannot lock " + path.string(), errno);
-  if (std::error_code error; !std::filesystem::exists(path, error)) {
+  std::error_code error;
+  const bool there = std::filesystem::exists(path, error);
+  // A file that cannot be looked at may be the platform's: making another one would lose it.
+  if (error) return system_error("cannot look at " + path.string(), error.value());
+  if (!there) {
     auto made = ephemeral();
     if (!made) return made;
     FuseFile file{kFuseMagic, {}, {}, made->cpu_svn, made->owner_epoch};
@@ -213,6 +217,26 @@ KeyOutcome KeyVault::derive(const sgx::Secs& secs, const sgx::KeyRequest& reques
       return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
   }
   return {LeafError::kInvalidKeyName, {}};
+}
+
+sgx::Report KeyVault::report(const sgx::Secs& secs, const sgx::TargetInfo& target,
+                             const sgx::Bytes<64>& data) const {
+  sgx::Report report;
+  report.body.misc_select = secs.misc_select;
+  report.body.attributes = secs.attributes;
+  report.body.mrenclave = secs.mrenclave;
+  report.body.mrsigner = secs.mrsigner;
+  report.body.isv_prod_id = secs.isv_prod_id;
+  report.body.isv_svn = secs.isv_svn;
+  if ((secs.attributes.flags & sgx::attribute::kKss) != 0) {
+    report.body.config_id = secs.config_id;
+    report.body.config_svn = secs.config_svn;
+    std::memcpy(report.body.isv_family_id.data(), secs.reserved4.data(), 16);
+    std::memcpy(report.body.isv_ext_prod_id.data(), secs.reserved4.data() + 16, 16);
+  }
+  report.body.report_data = data;
+  seal_report(target, report);
+  return report;
 }
 
 void KeyVault::seal_report(const sgx::TargetInfo& target, sgx::Report& report) const {

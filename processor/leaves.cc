@@ -18,11 +18,15 @@ namespace {
 // How far the software driver adds pages ahead of an EACCEPT that walks upwards.
 constexpr std::uint32_t kAugmentAhead = 64;
 
+enum class Access : std::uint8_t { kRead, kWrite };
+
+// An operand that is misaligned or outside ELRANGE is a #GP, one on a page that does not allow the access a #PF.
 template <class T>
-bool operand_ok(const SoftEnclave& enclave, std::uint64_t address, std::uint64_t alignment, bool write) {
-  const std::uint8_t permissions = SecinfoFlags::kR | (write ? SecinfoFlags::kW : 0);
-  return address % alignment == 0 && enclave.contains(address, sizeof(T)) &&
-         enclave.pages_allow(address - enclave.base(), sizeof(T), permissions);
+LeafOutcome check_operand(const SoftEnclave& enclave, std::uint64_t address, std::uint64_t alignment, Access access) {
+  const std::uint8_t permissions = SecinfoFlags::kR | (access == Access::kWrite ? SecinfoFlags::kW : 0);
+  if (address % alignment != 0 || !enclave.contains(address, sizeof(T))) return general_protection();
+  if (!enclave.pages_allow(address - enclave.base(), sizeof(T), permissions)) return page_fault(address);
+  return {};
 }
 
 template <class T>
@@ -42,36 +46,23 @@ bool is_zero(const sgx::Bytes<Size>& bytes) {
 LeafOutcome SoftEnclave::ereport(std::uint64_t target_info, std::uint64_t report_data, std::uint64_t output) {
   const std::scoped_lock guard(lock_);
   using ReportData = sgx::Bytes<64>;
-  if (!operand_ok<sgx::TargetInfo>(*this, target_info, 512, false) ||
-      !operand_ok<ReportData>(*this, report_data, 128, false) || !operand_ok<sgx::Report>(*this, output, 512, true)) {
-    return general_protection();
+  for (const LeafOutcome& checked : {check_operand<sgx::TargetInfo>(*this, target_info, 512, Access::kRead),
+                                     check_operand<ReportData>(*this, report_data, 128, Access::kRead),
+                                     check_operand<sgx::Report>(*this, output, 512, Access::kWrite)}) {
+    if (!checked.ok()) return checked;
   }
   const auto target = load<sgx::TargetInfo>(target_info);
   if (target.reserved1 != 0 || !is_zero(target.reserved2) || !is_zero(target.reserved3)) return general_protection();
-  sgx::Report report;
-  report.body.misc_select = secs_.misc_select;
-  report.body.attributes = secs_.attributes;
-  report.body.mrenclave = secs_.mrenclave;
-  report.body.mrsigner = secs_.mrsigner;
-  report.body.isv_prod_id = secs_.isv_prod_id;
-  report.body.isv_svn = secs_.isv_svn;
-  if ((secs_.attributes.flags & sgx::attribute::kKss) != 0) {
-    report.body.config_id = secs_.config_id;
-    report.body.config_svn = secs_.config_svn;
-    std::memcpy(report.body.isv_family_id.data(), secs_.reserved4.data(), 16);
-    std::memcpy(report.body.isv_ext_prod_id.data(), secs_.reserved4.data() + 16, 16);
-  }
-  report.body.report_data = load<ReportData>(report_data);
-  vault_->seal_report(target, report);
+  const sgx::Report report = vault_->report(secs_, target, load<ReportData>(report_data));
   std::memcpy(reinterpret_cast<void*>(output), &report, sizeof(report));
   return {};
 }
 
 LeafOutcome SoftEnclave::egetkey(std::uint64_t request_address, std::uint64_t output) {
   const std::scoped_lock guard(lock_);
-  if (!operand_ok<sgx::KeyRequest>(*this, request_address, 512, false) ||
-      !operand_ok<sgx::Bytes<16>>(*this, output, 16, true)) {
-    return general_protection();
+  for (const LeafOutcome& checked : {check_operand<sgx::KeyRequest>(*this, request_address, 512, Access::kRead),
+                                     check_operand<sgx::Bytes<16>>(*this, output, 16, Access::kWrite)}) {
+    if (!checked.ok()) return checked;
   }
   const auto request = load<sgx::KeyRequest>(request_address);
   constexpr std::uint16_t kPlainPolicy = sgx::key_policy::kMrEnclave | sgx::key_policy::kMrSigner;
@@ -116,8 +107,10 @@ bool SoftEnclave::flush_accepted(std::uint64_t first, std::uint64_t end) {
 
 LeafOutcome SoftEnclave::eaccept(std::uint64_t secinfo_address, std::uint64_t address, std::uint64_t count) {
   const std::scoped_lock guard(lock_);
-  if (!operand_ok<sgx::Secinfo>(*this, secinfo_address, 64, false) || address % kPageSize != 0 ||
-      count > size() / kPageSize || !contains(address, count * kPageSize)) {
+  if (auto checked = check_operand<sgx::Secinfo>(*this, secinfo_address, 64, Access::kRead); !checked.ok()) {
+    return checked;
+  }
+  if (address % kPageSize != 0 || count > size() / kPageSize || !contains(address, count * kPageSize)) {
     return general_protection();
   }
   const auto secinfo = load<sgx::Secinfo>(secinfo_address);
@@ -127,7 +120,8 @@ LeafOutcome SoftEnclave::eaccept(std::uint64_t secinfo_address, std::uint64_t ad
       secinfo.flags.type() != PageType::kReg) {
     return general_protection();
   }
-  // Accepted pages become accessible in one step at the end of the run.
+  // Pending pages that are accepted become accessible in one step at the end of the run; any other page that matches
+  // stays as it is.
   const std::uint64_t first = address - base();
   LeafOutcome outcome;
   std::uint64_t at = first;
@@ -135,7 +129,8 @@ LeafOutcome SoftEnclave::eaccept(std::uint64_t secinfo_address, std::uint64_t ad
     outcome = accept_one(at, secinfo.flags);
     if (!outcome.ok()) break;
   }
-  if (!flush_accepted(first, at)) return general_protection();
+  const bool were_pending = (secinfo.flags.value & SecinfoFlags::kPending) != 0;
+  if (were_pending && !flush_accepted(first, at)) return general_protection();
   return outcome;
 }
 

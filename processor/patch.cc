@@ -43,7 +43,7 @@ Result<ImageLayout> read_layout(const SoftEnclave& enclave, std::uint64_t offset
   }
   std::memcpy(&layout, reinterpret_cast<const void*>(enclave.base() + offset), sizeof(layout));
   if (layout.magic != boundary::kLayoutMagic || layout.layout_offset != offset || layout.size != enclave.size() ||
-      !range_fits(offset, sizeof(layout) + layout.blob_size, layout.size)) {
+      !range_fits(offset + sizeof(layout), layout.blob_size, layout.size)) {
     return input_error("the image's layout page is damaged");
   }
   return layout;

@@ -56,7 +56,7 @@ bool in_entry_code(std::uint64_t rip) {
 
 std::uint8_t vector_of(int signal, const siginfo_t* info, std::uint64_t trap_number) {
   if (signal == SIGSYS) return sgx::vector::kInvalidOpcode;  // `syscall` is #UD inside an enclave
-  if (signal == SIGBUS) return sgx::vector::kPageFault;
+  if (signal == SIGBUS && info->si_code != BUS_ADRALN) return sgx::vector::kPageFault;
   if (signal == SIGTRAP && info->si_code == SI_KERNEL) return sgx::vector::kBreakpoint;
   return static_cast<std::uint8_t>(trap_number);
 }
@@ -212,6 +212,8 @@ void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lan
   if (signal == interrupt_signal()) return asynchronous_exit(context, lane, nullptr);
   ExceptionInfo exception = describe(signal, info, context);
   if (signal == SIGSYS) set(context, REG_RIP, get(context, REG_RIP) - 2);
+  // INT3 is a fault inside an enclave (SDM 3D, "Behavior of INT3 inside an enclave"), a trap outside.
+  if (exception.vector == sgx::vector::kBreakpoint) set(context, REG_RIP, get(context, REG_RIP) - 1);
   const std::uint64_t rip = get(context, REG_RIP);
   if (signal == SIGILL && at_enclu(*lane.enclave, rip)) {
     lane.inside = 0;
@@ -237,6 +239,12 @@ void chain(int signal, siginfo_t* info, void* context) {
   if (info->si_code <= 0) ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
 }
 
+// The kernel leaves the interrupted code's AC flag in force, under which compiled code would fault at every unaligned
+// access of its own.
+inline void clear_alignment_check() {
+  asm volatile("pushfq\n\tandl $0xfffbffff, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+}
+
 [[gnu::no_stack_protector, gnu::no_sanitize("address", "undefined", "thread")]] void handle_trap(int signal,
                                                                                                 siginfo_t* info,
                                                                                                 void* raw) {
@@ -249,6 +257,7 @@ void chain(int signal, siginfo_t* info, void* context) {
   std::uint64_t interrupted_fs = 0;
   asm volatile("rdfsbase %0" : "=r"(interrupted_fs));
   asm volatile("wrfsbase %0" ::"r"(lane->host_fs) : "memory");
+  clear_alignment_check();
   const std::uint64_t interrupted_dispatch = lane->dispatch;
   lane->dispatch = interrupted_dispatch & ~0xffull;
   const int saved_errno = errno;
