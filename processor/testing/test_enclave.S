@@ -372,12 +372,14 @@ coffer_test_faults:
     WATCH_MANY WATCH_XMM, 0, 15
     cmpl $0, DATA(TE_STOP)
     je .Lwatch_sse
+    movdqa DATA(TE_VECTORS_IN + 15 * 64), %xmm15
     jmp .Lafter
 .Lwatch_avx:
     WATCH_COMMON
     WATCH_MANY WATCH_YMM, 0, 15
     cmpl $0, DATA(TE_STOP)
     je .Lwatch_avx
+    vmovdqa DATA(TE_VECTORS_IN + 15 * 64), %ymm15
     jmp .Lafter
 .Lwatch_avx512:
     WATCH_COMMON
@@ -385,6 +387,7 @@ coffer_test_faults:
     WATCH_MANY WATCH_K, 1, 7
     cmpl $0, DATA(TE_STOP)
     je .Lwatch_avx512
+    kmovw DATA(TE_K_IN), %k0
     jmp .Lafter
 
 .Lgeneral_wrong:

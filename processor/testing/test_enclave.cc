@@ -162,10 +162,9 @@ sgx::Tcs make_tcs(const TestEnclaveOptions& options, std::uint32_t thread) {
 UnsignedEnclave build_before_einit(const TestEnclaveOptions& options) {
   UnsignedEnclave result;
   TestEnclave& made = result.built;
-  auto enclave = SoftEnclave::make({.epc_size = options.epc_size,
-                                    .want_secret_memory = options.secret_memory,
-                                    .debug_only = options.debug_only},
-                                   test_vault());
+  auto enclave = SoftEnclave::make(
+      {.epc_size = options.epc_size, .want_secret_memory = options.secret_memory, .debug_only = options.debug_only},
+      test_vault());
   require(enclave.has_value(), "no EPC");
   made.enclave = std::move(*enclave);
   const sgx::CreateParameters parameters = create_parameters(options);
@@ -203,9 +202,7 @@ Entered leaf(const TestEnclave& enclave, std::uint64_t rax, std::uint64_t rbx, s
   return enter(enclave, {TE_CMD_LEAF, rax, rbx, rcx, rdx});
 }
 
-Fault fault_of(std::uint32_t body) {
-  return {coffer_test_faults[body].offset, coffer_test_faults[body].length};
-}
+Fault fault_of(std::uint32_t body) { return {coffer_test_faults[body].offset, coffer_test_faults[body].length}; }
 
 std::uint64_t vector_level(std::uint64_t xfrm) {
   if ((xfrm & sgx::xfrm::kAvx512) == sgx::xfrm::kAvx512) return 2;
@@ -223,16 +220,16 @@ void set_patterns(const TestEnclave& enclave, std::uint64_t seed) {
     enclave.data<std::uint64_t>(TE_X87_IN + 16 * i) = random() | 1ull << 63;
     enclave.data<std::uint16_t>(TE_X87_IN + 16 * i + 8) = static_cast<std::uint16_t>(0x3f00 + random() % 0x100);
   }
-  enclave.data<std::uint32_t>(TE_MXCSR_IN) = 0x7f80;  // round to zero
-  enclave.data<std::uint16_t>(TE_FCW_IN) = 0x27f;     // 53 bits
+  enclave.data<std::uint32_t>(TE_MXCSR_IN) = 0x7f80;       // round to zero
+  enclave.data<std::uint16_t>(TE_FCW_IN) = 0x27f;          // 53 bits
   enclave.data<std::uint32_t>(TE_SCRATCH + 8) = 0x5ec7e7;  // what the watching bodies look for through FS
   for (std::uint64_t i = 0; i < 8; ++i) enclave.data<std::uint64_t>(TE_K_IN + 8 * i) = 0xa5a0 + i;
   for (std::uint64_t i = 0; i < 0x800; i += 8) enclave.data<std::uint64_t>(TE_VECTORS_IN + i) = random();
 }
 
 std::string compare_patterns(const TestEnclave& enclave, std::uint32_t but) {
-  static constexpr std::array<const char*, kRegisterCount> kNames = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP",
-                                                                     "RSI", "RDI", "R8",  "R9",  "R10", "R11",
+  static constexpr std::array<const char*, kRegisterCount> kNames = {"RAX", "RCX", "RDX", "RBX", "RSP",   "RBP",
+                                                                     "RSI", "RDI", "R8",  "R9",  "R10",   "R11",
                                                                      "R12", "R13", "R14", "R15", "RFLAGS"};
   for (std::size_t i = 0; i < kRegisterCount; ++i) {
     if ((but >> i & 1) == 0 &&
@@ -251,8 +248,8 @@ std::string compare_patterns(const TestEnclave& enclave, std::uint32_t but) {
   const std::uint64_t level = enclave.data<std::uint64_t>(TE_LEVEL);
   for (std::uint64_t i = 0; i < (level == 2 ? 32u : 16u); ++i) {
     const std::size_t width = std::size_t{16} << level;
-    if (std::memcmp(&enclave.data<std::byte>(TE_VECTORS_IN + 64 * i),
-                    &enclave.data<std::byte>(TE_VECTORS_OUT + 64 * i), width) != 0) {
+    if (std::memcmp(&enclave.data<std::byte>(TE_VECTORS_IN + 64 * i), &enclave.data<std::byte>(TE_VECTORS_OUT + 64 * i),
+                    width) != 0) {
       return "vector register " + std::to_string(i);
     }
   }

@@ -28,7 +28,7 @@ struct TestEnclaveOptions {
   bool debug_only = false;
   std::uint16_t isv_prod_id = 7;
   std::uint16_t isv_svn = 3;
-  std::uint8_t family_id = 0;  // not 0: both KSS identities, every byte this one
+  std::uint8_t family_id = 0;   // not 0: both KSS identities, every byte this one
   std::uint8_t difference = 0;  // in the read-only page: another measurement
   std::function<void(boundary::ImageLayout&, std::vector<std::byte>& blob)> layout;
   std::function<void(sgx::Tcs&)> tcs;
@@ -90,7 +90,21 @@ struct Fault {
 [[nodiscard]] std::uint64_t vector_level(std::uint64_t xfrm);
 
 // General registers in the order of TE_REGS_IN.
-enum Register { kRax, kRcx, kRdx, kRbx, kRsp, kRbp, kRsi, kRdi, kR8, kR15 = 15, kFlags = 16, kRegisterCount = 17 };
+enum Register {
+  kRax,
+  kRcx,
+  kRdx,
+  kRbx,
+  kRsp,
+  kRbp,
+  kRsi,
+  kRdi,
+  kR8,
+  kR11 = 11,
+  kR15 = 15,
+  kFlags = 16,
+  kRegisterCount = 17
+};
 
 // Puts patterns made from `seed` in the data pages for TE_CMD_PATTERN; MXCSR, FCW and the mask registers get the values
 // that the watching bodies expect.

@@ -2,14 +2,14 @@
 #pragma once
 
 #define TE_SIZE 0x100000
-#define TE_LAYOUT 0x8000    // one R page for an ImageLayout; all code stands before it
-#define TE_DATA 0x10000     // four RW pages; FS base
+#define TE_LAYOUT 0x8000     // one R page for an ImageLayout; all code stands before it
+#define TE_DATA 0x10000      // four RW pages; FS base
 #define TE_READONLY 0x18000  // one R page
 #define TE_THREADS 0x20000
 #define TE_STRIDE 0x10000
-#define TE_SSA 0x1000       // in a thread's block: its SSA frames, up to six pages
-#define TE_BLOCK 0x8000     // in a thread's block: two RW pages with its variables (GS base) and its stacks
-#define TE_HEAP 0x80000     // never added
+#define TE_SSA 0x1000    // in a thread's block: its SSA frames, up to six pages
+#define TE_BLOCK 0x8000  // in a thread's block: two RW pages with its variables (GS base) and its stacks
+#define TE_HEAP 0x80000  // never added
 
 // Commands in RDI at EENTER.
 #define TE_CMD_IDENTIFY 0  // EEXIT with RDI = RAX, RSI = RBX, RDX = RCX as EENTER set them, R8 = FS, R9 = GS base
@@ -45,8 +45,8 @@
 #define TE_ROUNDS 16
 #define TE_FAILED 24
 #define TE_SCRATCH 32
-#define TE_ZERO 48   // sixteen zero bytes
-#define TE_LEVEL 64  // 0: SSE, 1: AVX, 2: AVX-512
+#define TE_ZERO 48        // sixteen zero bytes
+#define TE_LEVEL 64       // 0: SSE, 1: AVX, 2: AVX-512
 #define TE_REGS_IN 0x100  // rax rcx rdx rbx rsp rbp rsi rdi r8..r15 rflags
 #define TE_REGS_OUT 0x200
 #define TE_X87_IN 0x300  // seven registers, 16 bytes apart
