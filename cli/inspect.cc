@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/hex.h"
+#include "cli/attribute_names.h"
 #include "cli/verbs.h"
 #include "host/image/coffer_image.h"
 #include "host/image/foreign/foreign_image.h"
@@ -41,32 +42,6 @@ struct Inspection {
 
   [[nodiscard]] const Check& first() const { return checks.front(); }
 };
-
-struct Name {
-  std::uint64_t bits;
-  const char* name;
-};
-constexpr Name kFlagNames[] = {{sgx::attribute::kInit, "INIT"},
-                               {sgx::attribute::kDebug, "DEBUG"},
-                               {sgx::attribute::kMode64Bit, "MODE64BIT"},
-                               {sgx::attribute::kProvisionKey, "PROVISIONKEY"},
-                               {sgx::attribute::kEinitTokenKey, "EINITTOKEN_KEY"},
-                               {sgx::attribute::kCet, "CET"},
-                               {sgx::attribute::kKss, "KSS"},
-                               {sgx::attribute::kAexNotify, "AEXNOTIFY"}};
-constexpr Name kFeatureNames[] = {{0x1, "x87"},      {0x2, "SSE"},    {0x4, "AVX"},    {0x18, "MPX"},
-                                  {0xe0, "AVX-512"}, {0x200, "PKRU"}, {0x1800, "CET"}, {0x60000, "AMX"}};
-
-template <std::size_t Count>
-std::vector<std::string> names_of(const Name (&names)[Count], std::uint64_t value) {
-  std::vector<std::string> found;
-  for (const Name& name : names) {
-    if ((value & name.bits) == name.bits) found.emplace_back(name.name);
-    value &= ~name.bits;
-  }
-  if (value != 0) found.push_back(fmt::format("{:#x}", value));
-  return found;
-}
 
 template <class Digest>
 std::string hex(const Digest& digest) {
@@ -178,7 +153,7 @@ nlohmann::ordered_json or_null(const std::optional<T>& value) {
 nlohmann::ordered_json attributes_json(const sgx::Sigstruct& sigstruct) {
   return {{"flags", fmt::format("{:#018x}", sigstruct.attributes.flags)},
           {"flags_mask", fmt::format("{:#018x}", sigstruct.attribute_mask.flags)},
-          {"names", names_of(kFlagNames, sigstruct.attributes.flags)},
+          {"names", names_of_flags(sigstruct.attributes.flags)},
           {"xfrm", fmt::format("{:#018x}", sigstruct.attributes.xfrm)},
           {"xfrm_mask", fmt::format("{:#018x}", sigstruct.attribute_mask.xfrm)}};
 }
@@ -237,8 +212,8 @@ void line(const char* label, const std::string& value, const char* meaning) {
 }
 
 void print_sigstruct(const sgx::Sigstruct& sigstruct) {
-  const std::string flags = fmt::format("{}", fmt::join(names_of(kFlagNames, sigstruct.attributes.flags), " "));
-  const std::string features = fmt::format("{}", fmt::join(names_of(kFeatureNames, sigstruct.attributes.xfrm), " "));
+  const std::string flags = fmt::format("{}", fmt::join(names_of_flags(sigstruct.attributes.flags), " "));
+  const std::string features = fmt::format("{}", fmt::join(names_of_features(sigstruct.attributes.xfrm), " "));
   line("MRSIGNER", hex(sgx::mrsigner_of(sigstruct)), "who signed it: the SHA-256 of the signer's public key");
   line("product", fmt::format("{}", sigstruct.isv_prod_id), "ISVPRODID: which of the signer's products this is");
   line("version", fmt::format("{}", sigstruct.isv_svn),

@@ -12,18 +12,20 @@ namespace registry {
 
 using Digest = std::array<std::byte, 32>;
 
+using Target = std::array<std::byte, 512>;  // TARGETINFO: the enclave that is to check a report
+using Report = std::vector<std::byte>;
+
 [[nodiscard]] Digest sha256(std::string_view text);
-// From 64 hexadecimal digits; nothing for other texts.
-[[nodiscard]] std::optional<Digest> digest_from_hex(std::string_view text);
 [[nodiscard]] std::string hex(const std::byte* bytes, std::size_t size);
 
-// A report of the enclave that runs this program, with the digest in its report data: proof that exactly this program
-// made the result, for whoever runs the same program in an enclave of the same platform. Nothing where the program runs
-// outside an enclave or was built without Coffer's headers.
-[[nodiscard]] std::optional<std::vector<std::byte>> report_about(const Digest& result);
+// The target in 1024 hexadecimal digits or in the file of that name (512 bytes, or the digits), as `coffer report
+// target` gives it. Throws std::runtime_error where it is neither.
+[[nodiscard]] Target read_target(const std::string& digits_or_file);
 
-// Inside an enclave only: true where `report` is a genuine report of an enclave of this very program on this platform
-// and holds this digest. Throws std::runtime_error outside.
-[[nodiscard]] bool is_report_about(const std::vector<std::byte>& report, const Digest& result);
+// A report of the enclave that runs this program, with the digest in the first half of its report data: it proves to
+// `target`, and through `coffer report verify` to whoever runs that enclave, that this very program made the result.
+// Nothing where the program runs outside an enclave or was built without Coffer's headers. Throws std::runtime_error
+// where the target is nonsense.
+[[nodiscard]] std::optional<Report> report_about(const Digest& result, const Target& target);
 
 }  // namespace registry
