@@ -64,7 +64,8 @@ coffer_enter:
 // Where every exit ends: RSP = the lane's host_rsp, host segments loaded. Returns from coffer_enter / coffer_resume.
     .globl coffer_exit_landing
 coffer_exit_landing:
-    cld
+    pushq $0x202  // no flag of the enclave's: compiled code stands neither DF nor AC
+    popfq
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
     add $8, %rsp
@@ -140,6 +141,8 @@ coffer_gate:
     mov LANE_HOST_RSP(%r11), %rsp
     and $-16, %rsp
     push %r10
+    push %r10  // twice, for the alignment
+    pushfq
     push %rdi
     push %rsi
     push %r8
@@ -157,7 +160,8 @@ coffer_gate:
     rdgsbase %rax
     mov %rax, LANE_ENCLAVE_GS(%r11)
     LOAD_HOST_SEGMENTS %r11, %rax
-    cld
+    pushq $0x202
+    popfq
     mov %r11, %rdi
     mov %rsp, %rsi
     call coffer_gate_leaf
@@ -176,10 +180,13 @@ coffer_gate:
     pop %r8
     pop %rsi
     pop %rdi
+    popfq
     pop %rsp
     ret
 
 // The enclave named a TCS that nobody is inside of: as a #GP of the ENCLU instruction, which the trap handler sees.
+    .globl coffer_gate_bad_tcs
+coffer_gate_bad_tcs:
 .Lbad_tcs:
     ud2
     .size coffer_gate, . - coffer_gate

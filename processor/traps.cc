@@ -19,6 +19,7 @@ extern "C" {
 extern const char coffer_entry_begin[];
 extern const char coffer_entry_end[];
 extern const char coffer_exit_landing[];
+extern const char coffer_gate_bad_tcs[];
 void coffer_signal_return();
 }
 
@@ -49,8 +50,11 @@ void set(ucontext_t* context, int index, std::uint64_t value) {
   context->uc_mcontext.gregs[index] = static_cast<greg_t>(value);
 }
 
+// The gate's way to say that the enclave's operands are wrong: still in the enclave's own context.
+bool at_bad_tcs(std::uint64_t rip) { return rip == reinterpret_cast<std::uint64_t>(coffer_gate_bad_tcs); }
+
 bool in_entry_code(std::uint64_t rip) {
-  return rip >= reinterpret_cast<std::uint64_t>(coffer_entry_begin) &&
+  return !at_bad_tcs(rip) && rip >= reinterpret_cast<std::uint64_t>(coffer_entry_begin) &&
          rip < reinterpret_cast<std::uint64_t>(coffer_entry_end);
 }
 
@@ -215,6 +219,7 @@ void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lan
   // INT3 is a fault inside an enclave (SDM 3D, "Behavior of INT3 inside an enclave"), a trap outside.
   if (exception.vector == sgx::vector::kBreakpoint) set(context, REG_RIP, get(context, REG_RIP) - 1);
   const std::uint64_t rip = get(context, REG_RIP);
+  if (at_bad_tcs(rip)) exception.vector = sgx::vector::kGeneralProtection;
   if (signal == SIGILL && at_enclu(*lane.enclave, rip)) {
     lane.inside = 0;
     const bool done = emulate_enclu(context, lane, &exception);
