@@ -100,6 +100,7 @@ enum Register {
   kRsi,
   kRdi,
   kR8,
+  kR10 = 10,
   kR11 = 11,
   kR15 = 15,
   kFlags = 16,

@@ -1,0 +1,124 @@
+// The loop that carries an enclave thread through local requests and exceptions; the parking places.
+#include "processor/carrier/entry_loop.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <ctime>
+#include <thread>
+
+#include "processor/testing/test_enclave.h"
+
+namespace coffer::processor {
+namespace {
+
+using boundary::Request;
+using Clock = std::chrono::steady_clock;
+
+TEST(ParkingLot, AnUnparkThatCameFirstCounts) {
+  ParkingLot lot(2);
+  lot.unpark(1);
+  const auto begin = Clock::now();
+  lot.park(1, 5'000'000'000);
+  EXPECT_LT(Clock::now() - begin, std::chrono::seconds(2));
+}
+
+TEST(ParkingLot, ATimeoutEndsTheSleep) {
+  ParkingLot lot(1);
+  const auto begin = Clock::now();
+  lot.park(0, 20'000'000);
+  EXPECT_GE(Clock::now() - begin, std::chrono::milliseconds(10));
+}
+
+TEST(ParkingLot, AnUnparkWakes) {
+  ParkingLot lot(1);
+  std::thread sleeper([&] { lot.park(0, boundary::kNoTimeout); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  lot.unpark(0);
+  sleeper.join();
+}
+
+TEST(ParkingLot, AThreadThatIsNotThereIsIgnored) {
+  ParkingLot lot(1);
+  lot.unpark(1);
+  lot.unpark(~std::uint64_t{0});
+}
+
+class Loop : public ::testing::Test {
+ protected:
+  void SetUp() override { testing::use_traps(); }
+
+  LoopOutcome run(const testing::TestEnclave& made, Registers& registers) {
+    EntryLoop loop(*made.enclave, lot, 0, testing::thread_offset());
+    return loop.run(registers, stop);
+  }
+
+  ParkingLot lot{1};
+  std::atomic<bool> stop{false};
+};
+
+TEST_F(Loop, ARemoteRequestComesBackWithItsRegisters) {
+  auto made = testing::build();
+  // The enclave identifies itself: RDI = CSSA = 0, which is no local request.
+  Registers registers{TE_CMD_IDENTIFY, 0, 0, 0, 0};
+  const LoopOutcome outcome = run(made, registers);
+  EXPECT_FALSE(outcome.dead);
+  EXPECT_EQ(registers.rdi, 0u);
+  EXPECT_EQ(registers.rsi, made.address(testing::thread_offset()));
+}
+
+TEST_F(Loop, AfterAnExceptionTheHandlerRunsAndTheInstructionIsTriedAgain) {
+  auto made = testing::build();
+  testing::set_patterns(made, 7);
+  Registers registers{TE_CMD_PATTERN, TE_BODY_UD2, 0, 0, 0};
+  // The handler's entry (kException) makes this enclave identify itself: RDI = CSSA = 1 = kResume, so it goes on, meets
+  // the same instruction for ever, and ends when asked.
+  std::thread stopper([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    stop = true;
+  });
+  const LoopOutcome outcome = run(made, registers);
+  stopper.join();
+  EXPECT_TRUE(outcome.dead);
+  EXPECT_EQ(outcome.exception.signal, SIGILL);
+  EXPECT_EQ(outcome.exception.rip, testing::fault_of(TE_BODY_UD2).offset);
+}
+
+TEST_F(Loop, AnExceptionWithoutAFrameForItsHandlerEndsTheThread) {
+  auto made = testing::build({.ssa_count = 1});
+  testing::set_patterns(made, 8);
+  Registers registers{TE_CMD_PATTERN, TE_BODY_DIVIDE, 0, 0, 0};
+  const LoopOutcome outcome = run(made, registers);
+  EXPECT_TRUE(outcome.dead);
+  EXPECT_EQ(outcome.exception.signal, SIGFPE);
+}
+
+TEST_F(Loop, AnEnclaveThatCannotBeEnteredIsDead) {
+  auto made = testing::build_before_einit().built;
+  Registers registers;
+  EXPECT_TRUE(run(made, registers).dead);
+}
+
+TEST_F(Loop, StopEndsALoopingEnclaveAtItsNextExit) {
+  auto made = testing::build();
+  testing::set_patterns(made, 9);
+  LoopOutcome outcome;
+  std::thread inside([&] {
+    Registers registers{TE_CMD_PATTERN, TE_BODY_SPIN, 0, 0, 0};
+    outcome = run(made, registers);
+  });
+  auto& rounds = made.data<volatile std::uint64_t>(TE_ROUNDS);
+  while (rounds == 0) std::this_thread::yield();
+  stop = true;
+  ThreadState* thread = made->thread_at(testing::thread_offset());
+  while (thread->busy) {
+    (void)interrupt_thread(*made.enclave, testing::thread_offset());
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  }
+  inside.join();
+  EXPECT_TRUE(outcome.dead);
+}
+
+}  // namespace
+}  // namespace coffer::processor
