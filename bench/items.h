@@ -34,6 +34,7 @@ class Bench {
  private:
   const Workshop& workshop_;
   bool quick_;
+  Clock::time_point start_ = Clock::now();
   std::unique_ptr<Worker> inside_, outside_;
   std::optional<MadeImage> small_, small_debug_;
   std::unique_ptr<RoundTrips> futex_, spin_;

@@ -15,7 +15,6 @@
 #include <thread>
 
 #include "bench/inside/clock.h"
-#include "bench/round_trips.h"
 #include "host/image/signer.h"
 #include "host/parts.h"
 
@@ -125,13 +124,6 @@ Result<Loaded> load(const std::filesystem::path& image, const LoadOptions& optio
     if (!before.contains(now)) cell = now;
   }
   return Loaded{std::move(*enclave), cell};
-}
-
-void pin_process(pid_t process, int cpu) {
-  std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(process) + "/task", error)) {
-    pin(std::atoi(task.path().filename().c_str()), cpu);
-  }
 }
 
 Result<std::unique_ptr<Worker>> Worker::inside(Loaded loaded, const std::filesystem::path& folder) {

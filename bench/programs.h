@@ -52,9 +52,6 @@ struct Loaded {
 };
 [[nodiscard]] Result<Loaded> load(const std::filesystem::path& image, const LoadOptions& options = {});
 
-// Pins every thread of a process to one CPU, as far as permitted.
-void pin_process(pid_t process, int cpu);
-
 // `bench-program work`, which answers lines. Not thread-safe.
 class Worker {
  public:
