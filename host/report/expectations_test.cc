@@ -30,14 +30,15 @@ ImageIdentity sample_identity() {
 
 // Everything that can be expected, all of it right.
 Expectations all_right() {
+  const sgx::ReportBody body = sample_body();
   Expectations expected;
   expected.image = sample_identity();
   expected.image_name = "x.enclave";
-  expected.mrenclave = sample_body().mrenclave;
-  expected.mrsigner = sample_body().mrsigner;
+  expected.mrenclave = body.mrenclave;
+  expected.mrsigner = body.mrsigner;
   expected.data_digest.emplace().fill(0x33);
   expected.data_name = "results";
-  expected.data.assign(sample_body().report_data.begin(), sample_body().report_data.end());
+  expected.data.assign(body.report_data.begin(), body.report_data.end());
   expected.production = true;
   return expected;
 }
