@@ -212,8 +212,8 @@ TEST_F(FastPaths, GiveWhatTheTrapGives) {
   EXPECT_EQ(slow->usage().added_later_pages, fast->usage().added_later_pages);
 }
 
-// The gate saves and restores what the agreement does not give it: all but RAX, R10 and R11. The processor's own code
-// must not run under the enclave's AC and DF.
+// The gate saves and restores what the agreement does not give it: all but RAX, R10, R11 and the arithmetic flags. The
+// processor's own code must not run under the enclave's AC and DF.
 TEST_F(FastPaths, TheGateKeepsEveryOtherRegister) {
   TestEnclave made = patched();
   for (const std::uint64_t flags : {0x202ull, 0x202ull | 0x40400}) {
@@ -229,7 +229,10 @@ TEST_F(FastPaths, TheGateKeepsEveryOtherRegister) {
     in[testing::kFlags] = flags;
     const auto left = testing::enter(made, {TE_CMD_PATTERN, TE_BODY_ENCLU});
     ASSERT_EQ(left.outcome.kind, ExitKind::kExit);
-    EXPECT_EQ(testing::compare_patterns(made, 1u << testing::kRax | 1u << testing::kR10 | 1u << testing::kR11), "");
+    EXPECT_EQ(testing::compare_patterns(
+                  made, 1u << testing::kRax | 1u << testing::kR10 | 1u << testing::kR11 | 1u << testing::kFlags),
+              "");
+    EXPECT_EQ(made.data<std::uint64_t>(TE_REGS_OUT + 128) & 0x40400, flags & 0x40400);
     EXPECT_EQ(made.data<std::uint64_t>(TE_REGS_OUT), 0u);
   }
 }
