@@ -154,6 +154,15 @@ void line(const char* label, const std::string& value, const char* meaning) {
   fmt::print("  {:<14} {}\n  {:<14}   {}\n", label, value, "", meaning);
 }
 
+// The ids that enclaves with the attribute KSS have besides (SDM volume 3D, key separation and sharing).
+void print_key_separation(const sgx::ReportBody& body) {
+  if ((body.attributes.flags & sgx::attribute::kKss) == 0) return;
+  line("family", hex(body.isv_family_id), "ISVFAMILYID: which of the signer's product families this is");
+  line("extended id", hex(body.isv_ext_prod_id), "ISVEXTPRODID: which product, where a small number does not do");
+  line("config", fmt::format("{}, version {}", hex(body.config_id), body.config_svn),
+       "CONFIGID and CONFIGSVN: what whoever started it told it");
+}
+
 void print_human(const Verdict& verdict, const std::string& file) {
   const sgx::ReportBody& body = verdict.report.body;
   const std::string data = hex(body.report_data);
@@ -167,6 +176,7 @@ void print_human(const Verdict& verdict, const std::string& file) {
   line("version", std::to_string(body.isv_svn), "ISVSVN: its security version");
   line("attributes", fmt::format("{}", fmt::join(names_of_flags(body.attributes.flags), " ")),
        "how it was running (ATTRIBUTES.FLAGS)");
+  print_key_separation(body);
   line("CPU state", fmt::format("{}", fmt::join(names_of_features(body.attributes.xfrm), " ")),
        "register sets that it could use (ATTRIBUTES.XFRM)");
   line("debug", is_debug(body) ? "YES" : "no",
