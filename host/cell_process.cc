@@ -108,6 +108,7 @@ Result<std::unique_ptr<CellProcess>> CellProcess::start(const Arena& arena) {
     return fail(ErrorKind::kSystem, "the cell ended before it was ready (" + program->string() + ")");
   }
   hello.text[sizeof(hello.text) - 1] = '\0';
+  cell->vault_ = hello.vault;
   if (hello.version != boundary::kControlVersion) {
     return fail(ErrorKind::kSystem, program->string() + " is of another version; reinstall");
   }
@@ -154,6 +155,11 @@ void CellProcess::reap() {
   const std::scoped_lock guard(reap_lock_);
   if (reaped_) return;
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  if (vault_ > 0) {
+    ::kill(vault_, SIGKILL);
+    while (::waitpid(vault_, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
   reaped_ = true;
 }

@@ -65,7 +65,7 @@ struct GateDescriptor {
 class SoftEnclave {
  public:
   [[nodiscard]] static Result<std::unique_ptr<SoftEnclave>> make(const EnclaveConfig& config,
-                                                                 std::shared_ptr<const KeyVault> vault);
+                                                                 std::shared_ptr<const KeySource> vault);
   ~SoftEnclave();
   SoftEnclave(const SoftEnclave&) = delete;
   SoftEnclave& operator=(const SoftEnclave&) = delete;
@@ -115,7 +115,7 @@ class SoftEnclave {
   [[nodiscard]] Usage usage() const;
 
  private:
-  SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<const KeyVault> vault);
+  SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<const KeySource> vault);
 
   [[nodiscard]] LeafOutcome check_page_addition(std::uint64_t offset, sgx::SecinfoFlags flags) const;
   [[nodiscard]] LeafOutcome add_run(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content);
@@ -129,7 +129,7 @@ class SoftEnclave {
   [[nodiscard]] LeafOutcome eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
 
   EnclaveConfig config_;
-  std::shared_ptr<const KeyVault> vault_;
+  std::shared_ptr<const KeySource> vault_;
   mutable std::mutex lock_;  // Epc, frames_, threads_
   Epc epc_;
   sgx::Secs secs_;

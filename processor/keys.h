@@ -30,13 +30,29 @@ struct KeyOutcome {
   Key128 key;
 };
 
-// Thread-safe after construction.
-class KeyVault {
+// Who answers EGETKEY and EREPORT: the fuses themselves, or a process that holds them (cell/remote_vault.h). Thread-safe.
+class KeySource {
+ public:
+  virtual ~KeySource() = default;
+  // EINIT has accepted this enclave: from now on keys are asked for it alone.
+  virtual void bind(const sgx::Secs& secs) const = 0;
+  // EGETKEY for the enclave that `secs` describes. The request's reserved fields have been checked.
+  [[nodiscard]] virtual KeyOutcome derive(const sgx::Secs& secs, const sgx::KeyRequest& request) const = 0;
+  // EREPORT: who `secs` is, with `data`, under the report key of `target`.
+  [[nodiscard]] virtual sgx::Report report(const sgx::Secs& secs, const sgx::TargetInfo& target,
+                                           const sgx::Bytes<64>& data) const = 0;
+};
+
+// The fuses in this process. Thread-safe after construction.
+class KeyVault final : public KeySource {
  public:
   explicit KeyVault(Fuses fuses);
 
-  // EGETKEY for the enclave that `secs` describes. The request's reserved fields have been checked.
-  [[nodiscard]] KeyOutcome derive(const sgx::Secs& secs, const sgx::KeyRequest& request) const;
+  void bind(const sgx::Secs&) const override {}
+
+  [[nodiscard]] KeyOutcome derive(const sgx::Secs& secs, const sgx::KeyRequest& request) const override;
+  [[nodiscard]] sgx::Report report(const sgx::Secs& secs, const sgx::TargetInfo& target,
+                                   const sgx::Bytes<64>& data) const override;
   // Completes a report: key id and MAC under the report key of `target`.
   void seal_report(const sgx::TargetInfo& target, sgx::Report& report) const;
   [[nodiscard]] const sgx::Bytes<16>& cpu_svn() const { return fuses_.cpu_svn; }

@@ -22,7 +22,7 @@ struct Arena {
 
 class Control {
  public:
-  Control(int socket, Arena arena, std::shared_ptr<const processor::KeyVault> vault)
+  Control(int socket, Arena arena, std::shared_ptr<const processor::KeySource> vault)
       : socket_(socket), arena_(arena), vault_(std::move(vault)) {}
 
   // Serves messages until the host closes the socket or dies.
@@ -38,7 +38,7 @@ class Control {
 
   int socket_;
   Arena arena_;
-  std::shared_ptr<const processor::KeyVault> vault_;
+  std::shared_ptr<const processor::KeySource> vault_;
   std::unique_ptr<processor::SoftEnclave> enclave_;
   std::unique_ptr<processor::ParkingLot> lot_;
   std::vector<bool> workers_;  // by thread index

@@ -16,6 +16,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <span>
 
 #include "base/file.h"
 
@@ -80,19 +81,9 @@ sock_filter skip_unless_equal(std::uint32_t value, std::uint8_t skip) {
   return BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, skip);
 }
 
-std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size) {
-  const std::uint64_t mask = ~(size - 1);
-  std::vector<sock_filter> program = {
-      load(kDataArch), skip_unless_equal(AUDIT_ARCH_X86_64, 1), BPF_STMT(BPF_JMP | BPF_JA, 1),
-      answer(SECCOMP_RET_KILL_PROCESS),
-      // The instruction pointer (just behind the instruction) inside ELRANGE: #UD for the enclave.
-      load(kDataIpHigh), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask >> 32)),
-      skip_unless_equal(static_cast<std::uint32_t>(elrange >> 32), 4), load(kDataIpLow),
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask)),
-      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1), answer(SECCOMP_RET_TRAP), load(kDataNumber),
-      // The number says x32 or is an unknown one: no entry of the list equals it.
-  };
-  for (long number : kAllowed) {
+// Allows `numbers`, memory without execution, and nothing else. The number is loaded.
+void append_rules(std::vector<sock_filter>& program, std::span<const int> numbers) {
+  for (int number : numbers) {
     program.push_back(skip_unless_equal(static_cast<std::uint32_t>(number), 1));
     program.push_back(answer(SECCOMP_RET_ALLOW));
   }
@@ -105,6 +96,21 @@ std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size)
     program.push_back(answer(SECCOMP_RET_KILL_PROCESS));
   }
   program.push_back(answer(SECCOMP_RET_KILL_PROCESS));
+}
+
+std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size) {
+  const std::uint64_t mask = ~(size - 1);
+  std::vector<sock_filter> program = {
+      load(kDataArch), skip_unless_equal(AUDIT_ARCH_X86_64, 1), BPF_STMT(BPF_JMP | BPF_JA, 1),
+      answer(SECCOMP_RET_KILL_PROCESS),
+      // The instruction pointer (just behind the instruction) inside ELRANGE: #UD for the enclave.
+      load(kDataIpHigh), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask >> 32)),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange >> 32), 4), load(kDataIpLow),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask)),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1), answer(SECCOMP_RET_TRAP), load(kDataNumber),
+      // The number says x32 or is an unknown one: no entry of the list equals it.
+  };
+  append_rules(program, kAllowed);
   return program;
 }
 
@@ -182,13 +188,26 @@ std::vector<std::string> leave_namespaces() {
   return missing;
 }
 
-Result<void> install_filter(std::uint64_t elrange, std::uint64_t size) {
-  std::vector<sock_filter> program = make_program(elrange, size);
+[[nodiscard]] static Result<void> install_program(std::vector<sock_filter> program) {
   const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
   if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) {
     return system_error("cannot install the system-call filter that the cell needs", errno);
   }
   return {};
+}
+
+Result<void> install_filter(std::uint64_t elrange, std::uint64_t size) {
+  return install_program(make_program(elrange, size));
+}
+
+Result<void> install_vault_filter() {
+  constexpr std::array kVaultCalls = {SYS_recvfrom, SYS_sendto,    SYS_brk,  SYS_munmap,    SYS_futex,
+                                      SYS_getpid,   SYS_getrandom, SYS_exit, SYS_exit_group, SYS_rt_sigprocmask};
+  std::vector<sock_filter> program = {load(kDataArch), skip_unless_equal(AUDIT_ARCH_X86_64, 1),
+                                      BPF_STMT(BPF_JMP | BPF_JA, 1), answer(SECCOMP_RET_KILL_PROCESS),
+                                      load(kDataNumber)};
+  append_rules(program, kVaultCalls);
+  return install_program(std::move(program));
 }
 
 }  // namespace coffer::cell

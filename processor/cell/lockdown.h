@@ -26,4 +26,7 @@ namespace coffer::cell {
 // calls that a running cell needs; any other kills it. size is a power of two and elrange a multiple of it.
 [[nodiscard]] Result<void> install_filter(std::uint64_t elrange, std::uint64_t size);
 
+// The same for the vault, which only answers on its socket.
+[[nodiscard]] Result<void> install_vault_filter();
+
 }  // namespace coffer::cell

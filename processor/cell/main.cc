@@ -17,6 +17,7 @@
 #include "boundary/slot.h"
 #include "processor/cell/control.h"
 #include "processor/cell/lockdown.h"
+#include "processor/cell/vault.h"
 
 namespace {
 
@@ -33,8 +34,8 @@ std::optional<std::uint64_t> parse_hex(std::string_view text) {
   return value;
 }
 
-int say_hello(std::uint32_t status, std::string_view text) {
-  ControlHello hello{.version = boundary::kControlVersion, .status = status, .text = {}};
+int say_hello(std::uint32_t status, std::string_view text, int vault = 0) {
+  ControlHello hello{.version = boundary::kControlVersion, .status = status, .vault = vault, .text = {}};
   std::memcpy(hello.text, text.data(), std::min(text.size(), sizeof(hello.text) - 1));
   const bool sent = ::send(kSocket, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello);
   return sent && status == 0 ? 0 : 2;
@@ -53,7 +54,7 @@ Result<cell::Arena> map_arena(std::string_view address, std::string_view size) {
 
 struct Ready {
   cell::Arena arena;
-  std::shared_ptr<const processor::KeyVault> vault;
+  cell::Vault vault;
   std::string missing;
 };
 
@@ -62,17 +63,14 @@ Result<Ready> get_ready(char** arguments) {
   if (!sealed) return std::unexpected(sealed.error());
   auto arena = map_arena(arguments[1], arguments[2]);
   if (!arena) return std::unexpected(arena.error());
-  auto state = state_directory();
-  if (!state) return std::unexpected(state.error());
-  auto fuses = processor::Fuses::load_or_make(*state);
-  if (!fuses) return std::unexpected(fuses.error());
-  auto vault = std::make_shared<const processor::KeyVault>(std::move(*fuses));
+  auto vault = cell::start_vault();
+  if (!vault) return std::unexpected(vault.error());
   std::vector<std::string> missing = std::move(*sealed);
   for (std::string& line : cell::leave_namespaces()) missing.push_back(std::move(line));
   if (auto trapped = processor::install_traps(processor::SyscallTrap::kSeccomp); !trapped) {
     return std::unexpected(trapped.error());
   }
-  Ready ready{*arena, std::move(vault), {}};
+  Ready ready{*arena, std::move(*vault), {}};
   for (const std::string& line : missing) ready.missing += line + "\n";
   auto probe = processor::ProtectedMemory::open(sgx::kPageSize, true);
   if (probe && !probe->missing().empty()) ready.missing += probe->missing() + "\n";
@@ -90,8 +88,8 @@ int main(int argc, char** argv) {
   ::mallopt(M_ARENA_MAX, 1);
   auto ready = get_ready(argv);
   if (!ready) return say_hello(2, ready.error().message);
-  if (int status = say_hello(0, ready->missing); status != 0) return status;
-  cell::Control(kSocket, ready->arena, std::move(ready->vault)).serve();
+  if (int status = say_hello(0, ready->missing, ready->vault.process_id); status != 0) return status;
+  cell::Control(kSocket, ready->arena, std::move(ready->vault.keys)).serve();
   // The host has gone. Workers may be inside the enclave: end all of them without unwinding.
   ::_exit(0);
 }
