@@ -1,43 +1,10 @@
 // The public API of <coffer/host.h> over the runtime.
 #include <coffer/host.h>
 
-#include <cstring>
-
+#include "host/loader.h"
 #include "host/runtime.h"
 
 namespace coffer {
-
-namespace {
-
-constexpr std::uint64_t kArenaRoom = std::uint64_t{32} << 20;  // start block, staging, call buffers
-
-std::uint64_t arena_size(const image::CofferImage& image) {
-  return kArenaRoom + image.layout().thread_count * (sizeof(boundary::ExchangeArea) + sizeof(std::uint64_t) * 8);
-}
-
-Result<std::unique_ptr<host::Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {
-  const boundary::ImageLayout& layout = image.layout();
-  const host::RungOptions rung{.epc_size = options.epc_size != 0 ? options.epc_size : layout.heap_offset + layout.heap_limit,
-                               .arena_size = arena_size(image)};
-  if (options.rung == RungKind::kProcess) return host::make_process_rung(rung);
-  if (!image.debug()) {
-    return refused("the rung inline takes DEBUG images only, because it protects nothing; sign with --debug or use "
-                   "--rung process");
-  }
-  return host::make_inline_rung(rung);
-}
-
-Result<void> build(host::Rung& rung, const image::CofferImage& image, const LoadOptions& options) {
-  sgx::CreateParameters parameters = image.parameters();
-  parameters.attributes.xfrm &= processor::machine_xfrm();
-  if (auto described = image.describe(rung, parameters); !described) return described;
-  const boundary::ImageLayout& layout = image.layout();
-  const host::ThreadPlan threads{layout.thread_offset, boundary::kThreadStride, layout.thread_count};
-  if (auto initialised = rung.init(image.sigstruct(), threads); !initialised) return initialised;
-  return options.fast_paths ? rung.apply_fast_paths(layout.layout_offset) : Result<void>{};
-}
-
-}  // namespace
 
 struct Enclave::State {
   std::unique_ptr<host::Runtime> runtime;
@@ -51,15 +18,12 @@ Enclave::~Enclave() = default;
 Result<Enclave> Enclave::load(const std::filesystem::path& path, const LoadOptions& options) {
   auto image = image::CofferImage::read(path);
   if (!image) return std::unexpected(image.error());
-  auto rung = make_rung(*image, options);
+  auto rung = host::make_rung(*image, options);
   if (!rung) return std::unexpected(rung.error());
-  if (auto built = build(**rung, *image, options); !built) {
-    return fail(built.error().kind, path.string() + ": " + built.error().message);
-  }
-  std::byte* exchange = (*rung)->arena().allocate(image->layout().thread_count * sizeof(boundary::ExchangeArea));
-  if (exchange == nullptr) return fail(ErrorKind::kSystem, "the arena is too small for the image's threads");
+  auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options.fast_paths);
+  if (!runtime) return fail(runtime.error().kind, path.string() + ": " + runtime.error().message);
   auto state = std::make_unique<State>();
-  state->runtime = std::make_unique<host::Runtime>(std::move(*image), std::move(*rung), exchange);
+  state->runtime = std::move(*runtime);
   return Enclave(std::move(state));
 }
 

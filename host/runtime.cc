@@ -66,30 +66,48 @@ std::span<std::byte> Runtime::exchange(std::uint32_t thread) const {
 Result<void> Runtime::start(const RunOptions& options) {
   {
     const std::scoped_lock guard(lock_);
-    if (phase_ != Phase::kLoaded) return input_error("an enclave runs once; load it again");
-    phase_ = Phase::kRunning;
+    if (destroyed_) return fail(ErrorKind::kLost, "the enclave was destroyed");
+    if (phase_ != Phase::kLoaded || starting_) return input_error("an enclave runs once; load it again");
+    starting_ = true;
   }
-  auto plans = plan_mounts(image_, options.mounts);
-  if (!plans) return std::unexpected(plans.error());
-  files_ = std::make_unique<FileService>(
-      FileService::Streams{options.standard_input, options.standard_output, options.standard_error});
-  log_descriptor_ = options.standard_error;
-  for (const MountPlan& plan : *plans) {
-    if (auto added = files_->add_mount(plan.id, plan.mount.host, plan.read_only); !added) return added;
-  }
-  auto block = write_start_block(rung_->arena(), image_, options, *plans, reinterpret_cast<std::uint64_t>(exchange_));
-  if (!block) return std::unexpected(block.error());
-  start_block_ = *block;
-  const Registers registers{static_cast<std::uint64_t>(EnterCommand::kStart),
-                            reinterpret_cast<std::uint64_t>(block->block), block->size, 0, 0};
+  auto begun = prepare_start(options);
   const std::scoped_lock guard(lock_);
-  threads_[0] = std::thread([this, registers] { host_thread(0, registers); });
+  starting_ = false;
+  if (!begun || phase_ != Phase::kLoaded) {  // refused, or destroyed meanwhile
+    wipe_start_block(rung_->arena(), std::exchange(start_block_, {}));
+    return begun ? fail(ErrorKind::kLost, "the enclave was destroyed") : begun;
+  }
+  const Registers registers{static_cast<std::uint64_t>(EnterCommand::kStart),
+                            reinterpret_cast<std::uint64_t>(start_block_.block), start_block_.size, 0, 0};
+  try {
+    threads_[0] = std::thread([this, registers] { host_thread(0, registers); });
+  } catch (const std::system_error& error) {
+    phase_ = Phase::kEnded;
+    return system_error("cannot start a thread for the enclave", error.code().value());
+  }
+  phase_ = Phase::kRunning;
   return {};
 }
 
-void Runtime::host_thread(std::uint32_t thread, Registers registers) {
-  give_back(thread, drive(thread, registers));
+// What the program starts with; an error leaves the enclave as it was.
+Result<void> Runtime::prepare_start(const RunOptions& options) {
+  auto plans = plan_mounts(image_, options.mounts);
+  if (!plans) return std::unexpected(plans.error());
+  auto files = std::make_unique<FileService>(
+      FileService::Streams{options.standard_input, options.standard_output, options.standard_error});
+  for (const MountPlan& plan : *plans) {
+    if (auto added = files->add_mount(plan.id, plan.mount.host, plan.read_only); !added) return added;
+  }
+  auto block = write_start_block(rung_->arena(), image_, options, *plans, reinterpret_cast<std::uint64_t>(exchange_));
+  if (!block) return std::unexpected(block.error());
+  const std::scoped_lock guard(lock_);
+  files_ = std::move(files);
+  log_descriptor_ = options.standard_error;
+  start_block_ = *block;
+  return {};
 }
+
+void Runtime::host_thread(std::uint32_t thread, Registers registers) { give_back(thread, drive(thread, registers)); }
 
 Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
   while (true) {
@@ -110,14 +128,14 @@ Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
 bool Runtime::serve(std::uint32_t thread, Registers& registers) {
   const auto request = static_cast<Request>(registers.rdi);
   if (FileService::serves(request)) {
-    const Answer a = files_->serve(request, {registers.rsi, registers.rdx, registers.r8, registers.r9},
-                                   exchange(thread));
+    const Answer a =
+        files_->serve(request, {registers.rsi, registers.rdx, registers.r8, registers.r9}, exchange(thread));
     answer(registers, a.result, a.extra);
     return true;
   }
   switch (request) {
     case Request::kSpawn:
-      answer(registers, spawn(registers.rsi));
+      answer(registers, spawn(thread, registers.rsi));
       return true;
     case Request::kLog:
       log(thread, registers.rsi);
@@ -138,8 +156,8 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
   }
 }
 
-std::int64_t Runtime::spawn(std::uint64_t thread) {
-  if (thread == 0 || thread >= threads_.size()) return -EINVAL;
+std::int64_t Runtime::spawn(std::uint32_t caller, std::uint64_t thread) {
+  if (thread == 0 || thread == caller || thread >= threads_.size()) return -EINVAL;
   const auto index = static_cast<std::uint32_t>(thread);
   std::thread finished;
   {
@@ -186,7 +204,12 @@ void Runtime::end(const ExitStatus& status) {
 
 // Host threads that sit in a read() for the enclave come back.
 void Runtime::cancel_waits() {
-  if (files_) files_->cancel_waits();
+  FileService* files = nullptr;
+  {
+    const std::scoped_lock guard(lock_);
+    files = files_.get();  // set once, and there until the end
+  }
+  if (files != nullptr) files->cancel_waits();
 }
 
 void Runtime::end_lost() {
@@ -241,7 +264,7 @@ void Runtime::give_back(std::uint32_t thread, Pause pause) {
     const std::scoped_lock guard(lock_);
     idle_.push_back(thread);
   }
-  changed_.notify_one();
+  changed_.notify_all();  // who waits for the end waits here too, and must not be the only one that is told
 }
 
 bool Runtime::prepare_buffer(std::uint32_t thread, std::uint64_t size) {

@@ -40,12 +40,13 @@ class Runtime {
     std::uint64_t size = 0;
   };
 
+  Result<void> prepare_start(const RunOptions& options);
   // Carries enclave thread `thread` until it waits for a call or is over.
   Pause drive(std::uint32_t thread, Registers& registers);
   // Answers one request in place. False: the thread is over.
   bool serve(std::uint32_t thread, Registers& registers);
   void host_thread(std::uint32_t thread, Registers registers);
-  std::int64_t spawn(std::uint64_t thread);
+  std::int64_t spawn(std::uint32_t caller, std::uint64_t thread);
   void end(const ExitStatus& status);
   void end_lost();
   void cancel_waits();
@@ -65,12 +66,13 @@ class Runtime {
   std::mutex lock_;
   std::condition_variable changed_;
   Phase phase_ = Phase::kLoaded;
+  bool starting_ = false;
   std::optional<ExitStatus> status_;
   bool destroyed_ = false;
-  std::vector<std::thread> threads_;     // by enclave thread
-  std::vector<std::uint32_t> idle_;      // enclave threads that wait for a call
-  std::uint32_t callers_ = 0;            // threads inside call()
-  std::vector<CallBuffer> buffers_;      // by enclave thread
+  std::vector<std::thread> threads_;  // by enclave thread
+  std::vector<std::uint32_t> idle_;   // enclave threads that wait for a call
+  std::uint32_t callers_ = 0;         // threads inside call()
+  std::vector<CallBuffer> buffers_;   // by enclave thread
 };
 
 }  // namespace coffer::host

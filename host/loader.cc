@@ -1,0 +1,49 @@
+#include "host/loader.h"
+
+#include "boundary/calls.h"
+#include "boundary/slot.h"
+#include "processor/entry.h"
+
+namespace coffer::host {
+
+namespace {
+
+constexpr std::uint64_t kArenaRoom = std::uint64_t{32} << 20;  // start block, staging, call buffers
+
+Result<void> build(Rung& rung, const image::CofferImage& image, bool fast_paths) {
+  sgx::CreateParameters parameters = image.parameters();
+  parameters.attributes.xfrm &= processor::machine_xfrm();
+  if (auto described = image.describe(rung, parameters); !described) return described;
+  const boundary::ImageLayout& layout = image.layout();
+  const ThreadPlan threads{layout.thread_offset, boundary::kThreadStride, layout.thread_count};
+  if (auto initialised = rung.init(image.sigstruct(), threads); !initialised) return initialised;
+  return fast_paths ? rung.apply_fast_paths(layout.layout_offset) : Result<void>{};
+}
+
+}  // namespace
+
+RungOptions rung_options(const image::CofferImage& image, const LoadOptions& options) {
+  const boundary::ImageLayout& layout = image.layout();
+  return {.epc_size = options.epc_size != 0 ? options.epc_size : layout.heap_offset + layout.heap_limit,
+          .arena_size = kArenaRoom + layout.thread_count * (sizeof(boundary::ExchangeArea) + sizeof(boundary::Slot))};
+}
+
+Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {
+  const RungOptions sizes = rung_options(image, options);
+  if (options.rung == RungKind::kProcess) return make_process_rung(sizes);
+  if (!image.debug()) {
+    return refused(
+        "the rung inline takes DEBUG images only, because it protects nothing; sign with --debug or use "
+        "--rung process");
+  }
+  return make_inline_rung(sizes);
+}
+
+Result<std::unique_ptr<Runtime>> build_enclave(image::CofferImage image, std::unique_ptr<Rung> rung, bool fast_paths) {
+  if (auto built = build(*rung, image, fast_paths); !built) return std::unexpected(built.error());
+  std::byte* exchange = rung->arena().allocate(image.layout().thread_count * sizeof(boundary::ExchangeArea));
+  if (exchange == nullptr) return fail(ErrorKind::kSystem, "the arena is too small for the image's threads");
+  return std::make_unique<Runtime>(std::move(image), std::move(rung), exchange);
+}
+
+}  // namespace coffer::host

@@ -1,0 +1,72 @@
+// Serves calls on as many threads as argv[1] says: what a function gets and gives is checked by both sides.
+#include <coffer/enclave.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+namespace {
+
+enum Function : std::uint64_t {
+  kEcho = 0,
+  kCount = 1,
+  kThrow = 2,
+  kExit = 3,
+  kTooMuch = 4,
+  kLoop = 5,
+  kEnd = 6,
+  kRoom = 7
+};
+
+constexpr std::size_t kHalf = std::size_t{4} << 20;
+std::atomic<long> calls{0};
+thread_local long calls_here = 0;
+
+long handle(const coffer::Call& call, std::span<std::byte> output, std::size_t& written) {
+  ++calls;
+  ++calls_here;
+  switch (call.index) {
+    case kEcho:  // every byte back, changed; the rest is cut off
+      written = std::min(call.input.size(), output.size());
+      for (std::size_t i = 0; i < written; ++i) output[i] = call.input[i] ^ std::byte{0x5a};
+      return static_cast<long>(call.input.size());
+    case kCount:
+      return calls;
+    case kThrow:
+      try {
+        throw std::runtime_error("inside a call");
+      } catch (const std::runtime_error& error) {
+        return static_cast<long>(std::strlen(error.what()));
+      }
+    case kExit:
+      std::_Exit(9);
+    case kTooMuch:  // says more than there is room for
+      written = output.size() + 100000;
+      std::memset(output.data(), 0x77, output.size());
+      return 0;
+    case kLoop:
+      while (true) calls.fetch_add(0);
+    case kEnd:
+      std::exit(0);
+    case kRoom:
+      return static_cast<long>(call.output_room);
+    default:
+      return -38;
+  }
+}
+
+void serve_here() {
+  std::vector<std::byte> buffer(2 * kHalf);
+  coffer::serve(buffer, handle);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int workers = argc > 1 ? std::atoi(argv[1]) : 1;
+  for (int i = 1; i < workers; ++i) std::thread(serve_here).detach();
+  serve_here();
+}
