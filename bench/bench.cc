@@ -11,6 +11,11 @@ Budget Bench::budget(double seconds, int at_least) const {
   return {std::chrono::duration<double>(seconds / kQuickShare), at_least};
 }
 
+bool Bench::late() const {
+  constexpr std::chrono::seconds kLate(14);
+  return quick_ && Clock::now() - start_ > kLate;
+}
+
 Result<Worker*> Bench::inside() {
   if (!inside_) {
     auto image = make_image(workshop_, {.name = "computing", .heap = std::uint64_t{480} << 20});

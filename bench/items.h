@@ -23,6 +23,9 @@ class Bench {
   // `seconds` is for a full run; a quick one takes a fifth.
   [[nodiscard]] Budget budget(double seconds, int at_least = 3) const;
 
+  // A quick run on a busy machine: leave out what can be left out.
+  [[nodiscard]] bool late() const;
+
   // The measured program with a large heap, inside (rung process) and outside.
   [[nodiscard]] Result<Worker*> inside();
   [[nodiscard]] Result<Worker*> outside();

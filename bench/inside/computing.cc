@@ -110,14 +110,13 @@ Ticks aes_gcm_64mb() {
 
 Ticks sqlite_query_1m() {
   static const Database database = make_database();
-  const Statement query = prepare(database.get(),
-                                  "SELECT shop, count(*), sum(price), max(item) FROM sale WHERE price % 7 <> 0"
-                                  " GROUP BY shop ORDER BY 3 DESC");
-  sqlite3_int64 groups = 0;
+  const Statement query =
+      prepare(database.get(), "SELECT count(*), sum(price), max(item) FROM sale WHERE price % 7 <> 0 AND shop < 150");
   const Ticks start = ticks_now();
-  while (sqlite3_step(query.get()) == SQLITE_ROW) ++groups;
+  const bool found = sqlite3_step(query.get()) == SQLITE_ROW;
   const Ticks end = ticks_now();
-  require(groups == 200, "SQLite: the query's result is wrong");
+  const sqlite3_int64 rows = found ? sqlite3_column_int64(query.get(), 0) : 0;
+  require(rows > kRows / 2 && rows < kRows, "SQLite: the query's result is wrong");
   return end - start;
 }
 

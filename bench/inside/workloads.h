@@ -12,7 +12,7 @@ using Ticks = std::uint64_t;
 // Computing. The data is made and touched before the clock starts, and kept for the next time.
 Ticks sha256_64mb();      // one pass
 Ticks aes_gcm_64mb();     // AES-256-GCM, encryption
-Ticks sqlite_query_1m();  // one grouping query over a table of 1,000,000 rows in memory
+Ticks sqlite_query_1m();  // one query that visits all of a table of 1,000,000 rows in memory
 Ticks sort_10m();         // std::sort of 10,000,000 integers in random order
 
 // System calls, `count` of them.
