@@ -95,6 +95,14 @@ expect_status 0 "$COFFER" report verify out/debug-report --image debugging.encla
 refuses 'debug enclave' out/debug-report --image production.enclave
 refuses 'debug enclave' out/debug-report --production
 
+# Ids of key separation are in the report, where an image has them.
+sed 's/^svn = 1$/svn = 1\nfamily_id = "00112233445566778899aabbccddeeff"/' \
+  "$COFFER_ROOT/samples/registry-analysis/coffer.toml" >family.toml
+"$COFFER" sign "$program" --key signer.pem --config family.toml -o family.enclave >/dev/null
+analyse family --target /out/target --report /out/family-report >/dev/null
+expect_status 0 "$COFFER" report verify out/family-report --image family.enclave
+grep -q 'family *00112233445566778899aabbccddeeff' out.txt || fail "$(cat out.txt)"
+
 # For another target: nobody in particular, or the verifier's code in another enclave.
 head -c 512 /dev/zero >out/nobody
 analyse production --target /out/nobody --report /out/nobody-report >/dev/null
