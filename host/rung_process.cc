@@ -175,7 +175,13 @@ class ProcessRung final : public Rung {
   void hand_over(std::uint32_t thread, Slot& slot) {
     Placement& placement = workers_[thread].placement;
     const bool sleeper = slot.turn.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Turn::kHostWorkerSleeps);
-    if (sleeper) placement.before_wake(slot.worker_id.load(std::memory_order_relaxed));
+    // Who spins needs a CPU for each side; who sleeps is handed over fastest on one.
+    const bool spins = slot.spin_ns.load(std::memory_order_relaxed) != 0;
+    if (spins) {
+      placement.release(slot.worker_id.load(std::memory_order_relaxed));
+    } else if (sleeper) {
+      placement.before_wake(slot.worker_id.load(std::memory_order_relaxed));
+    }
     boundary::give_turn(slot, Turn::kCell);
     timespec patience{0, kShortCall};
     while (boundary::owner_of(slot.turn.load(std::memory_order_acquire)) != Turn::kHost && !lost_) {

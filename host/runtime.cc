@@ -296,9 +296,9 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
     result.written = std::min<std::uint64_t>(registers.rdx, output.size());
     if (result.written != 0) std::memcpy(output.data(), buffers_[*thread].block, result.written);
   }
-  give_back(*thread, pause);
   {
     const std::scoped_lock guard(lock_);
+    if (pause == Pause::kNextCall) idle_.push_back(*thread);
     --callers_;
   }
   changed_.notify_all();

@@ -321,6 +321,32 @@ coffer_exit_preserving:
     .globl coffer_exit_clearing
     .type coffer_exit_clearing, @function
 coffer_exit_clearing:
+    mov %gs:TCB_CLEARING, %r11
+    test %r11, %r11
+    jz .Lclear_all
+    // XGETBV with ECX = 1: which state is in use. Beyond the vector registers (x87) XRSTOR does it.
+    mov %rdx, %r10
+    mov %rcx, %rax
+    mov $1, %ecx
+    push %rax
+    xgetbv
+    pop %rcx
+    mov %r10, %rdx
+    test $0x19, %al
+    jnz .Lclear_all
+    vzeroall
+    ldmxcsr coffer_initial_vector_state+24(%rip)
+    cmp $CLEAR_AVX512, %r11
+    jne coffer_exit
+    .irp register, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    vpxord %zmm\register, %zmm\register, %zmm\register
+    .endr
+    .irp register, 0, 1, 2, 3, 4, 5, 6, 7
+    kxorq %k\register, %k\register, %k\register
+    .endr
+    vzeroupper
+    jmp coffer_exit
+.Lclear_all:
     mov %rdx, %r10
     mov %gs:TCB_XSAVE_MASK, %rax
     xor %edx, %edx

@@ -33,6 +33,7 @@ struct ThreadControl {
   std::uint64_t user_rsp = 0;
   std::uint64_t tcs = 0;  // linear address
   std::uint64_t xsave_mask = 0;
+  std::uint64_t clearing = CLEAR_BY_XRSTOR;
   // C++
   std::uint32_t index = 0;
   std::atomic<ThreadState> state{ThreadState::kFree};
@@ -50,7 +51,8 @@ static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&
               offsetof(ThreadControl, exit_target) == TCB_EXIT_TARGET &&
               offsetof(ThreadControl, host_rsp) == TCB_HOST_RSP && offsetof(ThreadControl, host_rbp) == TCB_HOST_RBP &&
               offsetof(ThreadControl, user_rsp) == TCB_USER_RSP && offsetof(ThreadControl, tcs) == TCB_TCS &&
-              offsetof(ThreadControl, xsave_mask) == TCB_XSAVE_MASK);
+              offsetof(ThreadControl, xsave_mask) == TCB_XSAVE_MASK &&
+              offsetof(ThreadControl, clearing) == TCB_CLEARING);
 static_assert(sizeof(ThreadControl) <= SGX_PAGE_SIZE);
 static_assert(boundary::kThreadExceptionStackEnd == EXCEPTION_STACK_END);
 

@@ -8,6 +8,12 @@
 #define TCB_USER_RSP 32
 #define TCB_TCS 40
 #define TCB_XSAVE_MASK 48
+#define TCB_CLEARING 56
+
+// How vector registers are cleared on the way out: by XRSTOR, or by instructions where only they are in use.
+#define CLEAR_BY_XRSTOR 0
+#define CLEAR_AVX 1
+#define CLEAR_AVX512 2
 
 #define FRAME_RAX 104
 

@@ -6,6 +6,7 @@
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/support/cpu_features.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
 namespace coffer::kernel {
@@ -60,6 +61,13 @@ void init_thread_block(std::uint64_t tcs, std::uint32_t index) {
   thread.index = index;
   constexpr std::uint64_t kVectorState = 0xe7;  // x87, SSE, AVX, AVX-512
   thread.xsave_mask = read_xcr0() & kVectorState;
+  const CpuFeatures& cpu = cpu_features();
+  constexpr std::uint64_t kAvx = 0x6;
+  constexpr std::uint64_t kAvx512 = 0xe6;
+  if (cpu.xgetbv_in_use && (thread.xsave_mask & kAvx) == kAvx) {
+    const bool wide = (thread.xsave_mask & kAvx512) == kAvx512 && cpu.avx512bw;
+    if (wide || (thread.xsave_mask & kAvx512) == kAvx) thread.clearing = wide ? CLEAR_AVX512 : CLEAR_AVX;
+  }
   thread.exchange = reinterpret_cast<boundary::ExchangeArea*>(exchange_base) + index;
 }
 

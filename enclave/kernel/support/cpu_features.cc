@@ -54,6 +54,8 @@ CpuFeatures detect() {
   features.pclmulqdq = bit(basic.c, 1);
   features.rdrand = bit(basic.c, 30);
   features.rdseed = bit(extended.b, 18);
+  features.xgetbv_in_use = last_leaf >= 0xd && bit(cpuid(0xd, 1).a, 2);
+  features.avx512bw = bit(extended.b, 30);
   features.xsavec = last_leaf >= 0xd && bit(cpuid(0xd, 1).a, 1);
   return features;
 }
