@@ -74,10 +74,9 @@ Result<std::vector<Row>> launch(Bench& bench) {
 struct Footprint {
   double enclave = 0, other = 0;
 };
-Result<Footprint> footprint_of(pid_t process) {
+Result<void> add_footprint(pid_t process, Footprint& sum) {
   std::ifstream maps("/proc/" + std::to_string(process) + "/smaps");
   if (!maps) return input_error("a cell's memory can be read by root only; run bench/run as root to see it");
-  Footprint sum;
   bool of_enclave = false;
   std::uint64_t kilobytes = 0;
   for (std::string line; std::getline(maps, line);) {
@@ -89,21 +88,24 @@ Result<Footprint> footprint_of(pid_t process) {
       (of_enclave ? sum.enclave : sum.other) += static_cast<double>(kilobytes);
     }
   }
-  return sum;
+  return {};
 }
 
 Result<std::vector<Row>> cell_memory(Bench& bench) {
   auto inside = bench.inside();
   if (!inside) return std::unexpected(inside.error());
   if (auto worked = (*inside)->ask("sort"); !worked) return std::unexpected(worked.error());
-  const auto memory = footprint_of((*inside)->cell());
+  Footprint memory;
+  for (pid_t process : (*inside)->cell()) {
+    if (auto added = add_footprint(process, memory); !added) return std::unexpected(added.error());
+  }
   bench.end_programs();
-  if (!memory) return std::unexpected(memory.error());
+  if (memory.enclave == 0) return fail(ErrorKind::kSystem, "the enclave's pages are not found in its cell's memory");
   constexpr double kMiB = 1024;
-  Row row = limit_value("cell's memory above the enclave's", "MiB", memory->other / kMiB, kCellReachMiB);
-  row.counterpart = memory->enclave / kMiB;
+  Row row = limit_value("cell's memory above the enclave's", "MiB", memory.other / kMiB, kCellReachMiB);
+  row.counterpart = memory.enclave / kMiB;
   row.counterpart_name = "the enclave's pages";
-  row.ratio = *row.counterpart > 0 ? std::optional(row.value / *row.counterpart) : std::nullopt;
+  row.ratio = row.value / *row.counterpart;
   return std::vector{row};
 }
 

@@ -34,18 +34,25 @@ Result<Pipe> make_pipe() {
   return Pipe{FileDescriptor(ends[0]), FileDescriptor(ends[1])};
 }
 
-// The cells among this process's children.
-std::set<pid_t> cells() {
-  std::set<pid_t> found;
+// The cells below this process, with the processes that they in turn have started.
+void find_cells(const std::filesystem::path& process, std::set<pid_t>& found) {
   std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+  for (const auto& task : std::filesystem::directory_iterator(process / "task", error)) {
     std::ifstream children(task.path() / "children");
     for (pid_t child = 0; children >> child;) {
+      const std::filesystem::path folder = "/proc/" + std::to_string(child);
       std::string name;
-      std::ifstream("/proc/" + std::to_string(child) + "/comm") >> name;
-      if (name == "coffer-cell") found.insert(child);
+      std::ifstream(folder / "comm") >> name;
+      if (!name.starts_with("coffer-cell")) continue;
+      found.insert(child);
+      find_cells(folder, found);
     }
   }
+}
+
+std::set<pid_t> cells() {
+  std::set<pid_t> found;
+  find_cells("/proc/self", found);
   return found;
 }
 
@@ -119,11 +126,11 @@ Result<Loaded> load(const std::filesystem::path& image, const LoadOptions& optio
   const std::set<pid_t> before = cells();
   auto enclave = Enclave::load(image, options);
   if (!enclave) return std::unexpected(enclave.error());
-  pid_t cell = 0;
+  std::vector<pid_t> made;
   for (pid_t now : cells()) {
-    if (!before.contains(now)) cell = now;
+    if (!before.contains(now)) made.push_back(now);
   }
-  return Loaded{std::move(*enclave), cell};
+  return Loaded{std::move(*enclave), std::move(made)};
 }
 
 Result<std::unique_ptr<Worker>> Worker::inside(Loaded loaded, const std::filesystem::path& folder) {

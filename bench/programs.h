@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/result.h"
@@ -45,10 +46,10 @@ struct MadeImage {
 // Signs with a key of this run. The image declares the plain mount /host.
 [[nodiscard]] Result<MadeImage> make_image(const Workshop& workshop, const ImageWish& wish);
 
-// An enclave and, on the rung `process`, its cell.
+// An enclave and, on the rung `process`, the processes of its cell.
 struct Loaded {
   Enclave enclave;
-  pid_t cell = 0;
+  std::vector<pid_t> cell;
 };
 [[nodiscard]] Result<Loaded> load(const std::filesystem::path& image, const LoadOptions& options = {});
 
@@ -64,7 +65,7 @@ class Worker {
 
   // Has the program do one piece of work; nanoseconds by its own clock.
   [[nodiscard]] Result<double> ask(const std::string& work);
-  [[nodiscard]] pid_t cell() const { return loaded_ ? loaded_->cell : 0; }
+  [[nodiscard]] std::vector<pid_t> cell() const { return loaded_ ? loaded_->cell : std::vector<pid_t>{}; }
 
  private:
   Worker() = default;
