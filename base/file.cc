@@ -18,7 +18,7 @@ void FileDescriptor::reset() {
 Result<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::size_t limit) {
   FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd) return system_error("cannot open " + path.string(), errno);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return system_error("cannot read " + path.string(), errno);
   if (S_ISDIR(status.st_mode)) return input_error(path.string() + " is a directory, a file is needed");
   if (static_cast<std::uint64_t>(status.st_size) > limit) return input_error(path.string() + " is too large");

@@ -15,9 +15,9 @@
 namespace coffer::boundary {
 
 enum class EnterCommand : std::uint64_t {
-  kStart = 1,   // first entry: RSI = StartInfo* in the arena, RDX = its size
-  kThread = 2,  // first entry of a TCS that kSpawn named: RSI = its ExchangeArea*
-  kReturn = 3,  // the answer to the request that this TCS left with
+  kStart = 1,      // first entry: RSI = StartInfo* in the arena, RDX = its size
+  kThread = 2,     // first entry of a TCS that kSpawn named: RSI = its ExchangeArea*
+  kReturn = 3,     // the answer to the request that this TCS left with
   kException = 4,  // CSSA > 0: an exception is in SSA[CSSA-1]; answered with kResume or kUnhandled
 };
 
@@ -34,36 +34,36 @@ enum class Request : std::uint64_t {
 
   // --- remote: life of the enclave
   kFirstRemote = 16,
-  kNextCall = 16,   // RSI = status of the previous call, RDX = its result length. Answer: RSI = function index,
-                    // RDX = argument address in the arena, R8 = argument bytes, R9 = room for the result.
-  kSpawn = 17,      // RSI = TCS index to enter with kThread from a new host thread. Result: 0 or -errno.
-  kThreadExit = 18, // this TCS's thread has ended; the TCS is free. No answer.
-  kExit = 19,       // RSI = exit status of the whole enclave. No answer.
-  kAbort = 20,      // RSI = signal number that the process dies of, RDX = enclave-relative RIP, R8 = fault address.
-                    // No answer: the enclave is dead.
-  kLog = 21,        // RSI = length of text in the exchange area. Debug images and fatal errors only. Result: 0.
-  kUnhandled = 22,  // answer to kException: nothing handles it. RSI = signal number, RDX = RIP offset. No answer.
+  kNextCall = 16,    // RSI = status of the previous call, RDX = its result length. Answer: RSI = function index,
+                     // RDX = argument address in the arena, R8 = argument bytes, R9 = room for the result.
+  kSpawn = 17,       // RSI = TCS index to enter with kThread from a new host thread. Result: 0 or -errno.
+  kThreadExit = 18,  // this TCS's thread has ended; the TCS is free. No answer.
+  kExit = 19,        // RSI = exit status of the whole enclave. No answer.
+  kAbort = 20,       // RSI = signal number that the process dies of, RDX = enclave-relative RIP, R8 = fault address.
+                     // No answer: the enclave is dead.
+  kLog = 21,         // RSI = length of text in the exchange area. Debug images and fatal errors only. Result: 0.
+  kUnhandled = 22,   // answer to kException: nothing handles it. RSI = signal number, RDX = RIP offset. No answer.
 
   // --- remote: files. Handles are small non-negative numbers that the host gives; paths are relative to the mount,
   //     '/'-separated, without "..", in the exchange area from offset 0, not terminated.
-  kFileOpen = 32,      // RSI = mount id, RDX = path length, R8 = open flags (kernel ABI), R9 = mode.
-                       // Result: handle or -errno.
-  kFileClose = 33,     // RSI = handle. Result: 0 or -errno.
-  kFileRead = 34,      // RSI = handle, RDX = offset (~0: the current position, for stdio), R8 = length <= area.
-                       // Result: bytes read <= length, in the area, or -errno.
-  kFileWrite = 35,     // RSI = handle, RDX = offset or ~0, R8 = length; data in the area. Result: bytes or -errno.
-  kFileTruncate = 36,  // RSI = handle, RDX = size. Result: 0 or -errno.
-  kFileSync = 37,      // RSI = handle, RDX = 1: data only. Result: 0 or -errno.
-  kFileStat = 38,      // RSI = handle. Result: 0 or -errno; HostStat in the area.
-  kPathStat = 39,      // RSI = mount id, RDX = path length, R8 = 1: do not follow a last symlink. As kFileStat.
-  kPathRemove = 40,    // RSI = mount id, RDX = path length, R8 = 1: a directory. Result: 0 or -errno.
-  kPathRename = 41,    // RSI = mount id, RDX = old length, R8 = new length (new path follows old), R9 = flags.
-  kPathMakeDir = 42,   // RSI = mount id, RDX = path length, R8 = mode. Result: 0 or -errno.
-  kDirectoryRead = 43, // RSI = handle of a directory, RDX = how many entries to skip. Result: bytes of HostDirent
-                       // records in the area, 0 at the end, or -errno.
-  kPathReadLink = 44,  // RSI = mount id, RDX = path length. Result: length of the target in the area, or -errno.
-  kDirectorySync = 45, // RSI = mount id, RDX = path length. Result: 0 or -errno.
-  kTerminalSize = 46,  // RSI = stdio handle. Result: 0 (a terminal; RDX = rows << 32 | columns) or -ENOTTY.
+  kFileOpen = 32,       // RSI = mount id, RDX = path length, R8 = open flags (kernel ABI), R9 = mode.
+                        // Result: handle or -errno.
+  kFileClose = 33,      // RSI = handle. Result: 0 or -errno.
+  kFileRead = 34,       // RSI = handle, RDX = offset (~0: the current position, for stdio), R8 = length <= area.
+                        // Result: bytes read <= length, in the area, or -errno.
+  kFileWrite = 35,      // RSI = handle, RDX = offset or ~0, R8 = length; data in the area. Result: bytes or -errno.
+  kFileTruncate = 36,   // RSI = handle, RDX = size. Result: 0 or -errno.
+  kFileSync = 37,       // RSI = handle, RDX = 1: data only. Result: 0 or -errno.
+  kFileStat = 38,       // RSI = handle. Result: 0 or -errno; HostStat in the area.
+  kPathStat = 39,       // RSI = mount id, RDX = path length, R8 = 1: do not follow a last symlink. As kFileStat.
+  kPathRemove = 40,     // RSI = mount id, RDX = path length, R8 = 1: a directory. Result: 0 or -errno.
+  kPathRename = 41,     // RSI = mount id, RDX = old length, R8 = new length (new path follows old), R9 = flags.
+  kPathMakeDir = 42,    // RSI = mount id, RDX = path length, R8 = mode. Result: 0 or -errno.
+  kDirectoryRead = 43,  // RSI = handle of a directory, RDX = how many entries to skip. Result: bytes of HostDirent
+                        // records in the area, 0 at the end, or -errno.
+  kPathReadLink = 44,   // RSI = mount id, RDX = path length. Result: length of the target in the area, or -errno.
+  kDirectorySync = 45,  // RSI = mount id, RDX = path length. Result: 0 or -errno.
+  kTerminalSize = 46,   // RSI = stdio handle. Result: 0 (a terminal; RDX = rows << 32 | columns) or -ENOTTY.
 };
 
 inline constexpr std::uint64_t kNoTimeout = ~std::uint64_t{0};

@@ -25,23 +25,22 @@ inline constexpr std::uint64_t kLayoutMagic = 0x31545541'4c464f43;  // "COFLAUT1
 // Blocks of one thread: page 0 the TCS, then kSsaFrames frames of one page, then the kernel's block, whose last
 // page-sized piece is the thread control block that GS points to and whose rest is the kernel stack (it grows down).
 inline constexpr std::uint32_t kSsaFrames = 3;
-inline constexpr std::uint32_t kKernelStackPages = 8;       // ordinary kernel stack
-inline constexpr std::uint32_t kExceptionStackPages = 2;    // used at CSSA > 0
+inline constexpr std::uint32_t kKernelStackPages = 8;     // ordinary kernel stack
+inline constexpr std::uint32_t kExceptionStackPages = 2;  // used at CSSA > 0
 inline constexpr std::uint64_t kThreadStride =
     SGX_PAGE_SIZE * (1 + kSsaFrames + kExceptionStackPages + kKernelStackPages + 1);
 inline constexpr std::uint64_t kThreadSsaOffset = SGX_PAGE_SIZE;
-inline constexpr std::uint64_t kThreadExceptionStackEnd =
-    SGX_PAGE_SIZE * (1 + kSsaFrames + kExceptionStackPages);
+inline constexpr std::uint64_t kThreadExceptionStackEnd = SGX_PAGE_SIZE * (1 + kSsaFrames + kExceptionStackPages);
 inline constexpr std::uint64_t kThreadControlOffset = kThreadStride - SGX_PAGE_SIZE;  // also the kernel stack's end
 
-struct LayoutSegment {  // one PT_LOAD of the application
+struct LayoutSegment {                           // one PT_LOAD of the application
   std::uint64_t offset, file_size, memory_size;  // page-rounded by the reader, not here
   std::uint32_t permissions;                     // SecinfoFlags bits R, W, X
   std::uint32_t reserved;
 };
 inline constexpr std::size_t kMaxSegments = 8;
 
-struct LayoutFile {  // a measured read-only file; path is absolute, in the blob
+struct LayoutFile {                      // a measured read-only file; path is absolute, in the blob
   std::uint32_t path_offset, path_size;  // from the start of the blob
   std::uint64_t content_offset, content_size;
   std::uint32_t mode, reserved;
@@ -67,13 +66,13 @@ struct LayoutSite {
 struct ImageLayout {
   std::uint64_t magic = kLayoutMagic;
   std::uint32_t version = 1;
-  std::uint32_t flags = 0;  // bit 0: any environment variable may pass (debug images only)
-  std::uint64_t size = 0;   // ELRANGE
+  std::uint32_t flags = 0;                           // bit 0: any environment variable may pass (debug images only)
+  std::uint64_t size = 0;                            // ELRANGE
   std::uint64_t layout_offset = 0, layout_size = 0;  // this page and the blob
 
-  std::uint64_t app_base = 0;         // where the ELF's virtual address 0 stands
-  std::uint64_t app_entry = 0;        // e_entry + app_base
-  std::uint64_t app_headers = 0;      // AT_PHDR
+  std::uint64_t app_base = 0;     // where the ELF's virtual address 0 stands
+  std::uint64_t app_entry = 0;    // e_entry + app_base
+  std::uint64_t app_headers = 0;  // AT_PHDR
   std::uint32_t app_header_count = 0, segment_count = 0;
   LayoutSegment segments[kMaxSegments] = {};
 
@@ -81,12 +80,12 @@ struct ImageLayout {
   std::uint64_t files_offset = 0, files_size = 0;
   std::uint64_t thread_offset = 0;
   std::uint32_t thread_count = 0, reserved1 = 0;
-  // Addresses that the kernel hands out: heap, mappings, stacks. Programs reserve far more than they touch (one arena of
-  // the C library takes 128 MiB of addresses), so the range is larger than heap_limit, the memory that they may touch;
-  // the EPC's size enforces that.
+  // Addresses that the kernel hands out: heap, mappings, stacks. Programs reserve far more than they touch (one arena
+  // of the C library takes 128 MiB of addresses), so the range is larger than heap_limit, the memory that they may
+  // touch; the EPC's size enforces that.
   std::uint64_t heap_offset = 0, heap_size = 0;
   std::uint64_t heap_limit = 0;
-  std::uint64_t stack_size = 0;                  // of the main thread, from the heap range
+  std::uint64_t stack_size = 0;  // of the main thread, from the heap range
 
   // Tables, from the start of the blob, which begins at layout_offset + sizeof(ImageLayout).
   std::uint64_t blob_size = 0;

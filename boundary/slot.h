@@ -1,9 +1,9 @@
 // How the host hands a TCS to its worker in the cell: one cache line of shared memory for each thread.
 //
-// `turn` says whose the line is. The host writes the registers and sets kCell; the worker enters, serves local requests,
-// and gives the line back with kHost and the registers of a remote request. A side that sleeps says so in `turn` first
-// (futex on that word), so that nobody makes a system call for a waiter that spins. The cell believes nothing here: it
-// copies the registers once and hands them to the enclave, which checks them.
+// `turn` says whose the line is. The host writes the registers and sets kCell; the worker enters, serves local
+// requests, and gives the line back with kHost and the registers of a remote request. A side that sleeps says so in
+// `turn` first (futex on that word), so that nobody makes a system call for a waiter that spins. The cell believes
+// nothing here: it copies the registers once and hands them to the enclave, which checks them.
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ static_assert(sizeof(Slot) == 64);
 
 // What the host asks of the cell over their socket: one message, one answer, in order.
 enum class ControlOperation : std::uint32_t {
-  kCreate = 1,   // CreateParameters in `create`, EPC size in `a`
+  kCreate = 1,    // CreateParameters in `create`, EPC size in `a`
   kAddPages = 2,  // `a` = offset, `b` = address of the content in the arena, `c` = size, `d` = flags, `e` = extend mask
   kInit = 3,      // `b` = address of the SIGSTRUCT in the arena
   kFastPaths = 4,  // `a` = layout offset

@@ -4,8 +4,8 @@
 #include <immintrin.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <ctime>
 #include <unistd.h>
+#include <ctime>
 
 #include <cerrno>
 #include <cstdint>
@@ -41,11 +41,12 @@ inline bool spin_for_turn(Slot& slot, Turn mine) {
   return false;
 }
 
-// Says in the slot that this side sleeps, then sleeps until the turn may have come or `timeout` passed. True: look again
-// at once, false: the timeout passed.
+// Says in the slot that this side sleeps, then sleeps until the turn may have come or `timeout` passed. True: look
+// again at once, false: the timeout passed.
 inline bool sleep_for_turn(Slot& slot, Turn mine, const timespec* timeout = nullptr) {
   const auto waiting = static_cast<std::uint32_t>(mine == Turn::kCell ? Turn::kHost : Turn::kCell);
-  const auto sleeping = static_cast<std::uint32_t>(mine == Turn::kCell ? Turn::kHostWorkerSleeps : Turn::kCellHostSleeps);
+  const auto sleeping =
+      static_cast<std::uint32_t>(mine == Turn::kCell ? Turn::kHostWorkerSleeps : Turn::kCellHostSleeps);
   std::uint32_t expected = waiting;
   if (!slot.turn.compare_exchange_strong(expected, sleeping, std::memory_order_acq_rel) && expected != sleeping) {
     return true;

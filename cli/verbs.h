@@ -1,5 +1,5 @@
-// The verbs of the `coffer` command, one file each. A verb adds its subcommand to the application and, when chosen, sets
-// `status`: 0 yes, 1 the answer is no, 2 usage or input error. Errors go to stderr as one line through report().
+// The verbs of the `coffer` command, one file each. A verb adds its subcommand to the application and, when chosen,
+// sets `status`: 0 yes, 1 the answer is no, 2 usage or input error. Errors go to stderr as one line through report().
 #pragma once
 
 #include <CLI/CLI.hpp>

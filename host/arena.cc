@@ -12,7 +12,7 @@ namespace coffer::host {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
-constexpr std::uint64_t kLowest = 0x1000'0000'0000;   // between the program's mappings and the stacks and libraries
+constexpr std::uint64_t kLowest = 0x1000'0000'0000;  // between the program's mappings and the stacks and libraries
 constexpr std::uint64_t kHighest = 0x5000'0000'0000;
 constexpr std::uint64_t kAlignment = std::uint64_t{2} << 20;
 constexpr int kAttempts = 64;

@@ -6,14 +6,17 @@ namespace {
 
 std::string explain(sgx::LeafError error) {
   switch (error) {
-    case sgx::LeafError::kInvalidSigStruct: return "the SIGSTRUCT is malformed (SGX_INVALID_SIG_STRUCT)";
-    case sgx::LeafError::kInvalidSignature: return "the image's signature is wrong (SGX_INVALID_SIGNATURE)";
+    case sgx::LeafError::kInvalidSigStruct:
+      return "the SIGSTRUCT is malformed (SGX_INVALID_SIG_STRUCT)";
+    case sgx::LeafError::kInvalidSignature:
+      return "the image's signature is wrong (SGX_INVALID_SIGNATURE)";
     case sgx::LeafError::kInvalidMeasurement:
       return "the image's contents are not what was signed (SGX_INVALID_MEASUREMENT)";
     case sgx::LeafError::kInvalidAttribute:
       return "the enclave's attributes are not what was signed, or not allowed on this rung (SGX_INVALID_ATTRIBUTE); a "
              "production image needs --rung process";
-    default: return "error " + std::to_string(static_cast<std::uint64_t>(error));
+    default:
+      return "error " + std::to_string(static_cast<std::uint64_t>(error));
   }
 }
 

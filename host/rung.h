@@ -24,7 +24,7 @@ struct ThreadPlan {
 
 // Why an enclave thread cannot go on.
 struct ThreadDeath {
-  int signal = 0;                   // 0: the enclave was ended from outside
+  int signal = 0;                      // 0: the enclave was ended from outside
   std::uint64_t rip = 0, address = 0;  // RIP relative to the enclave's base
 };
 
@@ -43,8 +43,8 @@ class Rung : public sgx::EnclaveBuilder {
   [[nodiscard]] virtual Result<void> apply_fast_paths(std::uint64_t layout_offset) = 0;
   // EENTER of enclave thread `thread`, through exceptions and local requests, until a request for the host.
   [[nodiscard]] virtual Result<EnterResult> enter(std::uint32_t thread, Registers& registers) = 0;
-  // After init(), before enter(): `on_end` is called once, on a thread of the rung's own, when what carries the enclave has
-  // ended, whoever ended it.
+  // After init(), before enter(): `on_end` is called once, on a thread of the rung's own, when what carries the enclave
+  // has ended, whoever ended it.
   virtual void watch(std::function<void()> on_end) = 0;
   // Ends the enclave; every enter() returns dead soon.
   virtual void destroy() = 0;

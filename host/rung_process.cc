@@ -22,11 +22,11 @@ using boundary::Turn;
 
 constexpr std::size_t kStagingSize = std::size_t{1} << 20;
 constexpr int kStartAttempts = 8;
-constexpr long kShortCall = 2'000'000;      // ns after which a call is no short one any more
+constexpr long kShortCall = 2'000'000;        // ns after which a call is no short one any more
 constexpr long kLivenessCheck = 200'000'000;  // ns between looks whether the cell still lives
 
-// Keeps a caller and its worker on one CPU while calls are short: waking a sleeper on another CPU costs ten times as much
-// as handing over. A call that turns out long lets both go where the scheduler likes.
+// Keeps a caller and its worker on one CPU while calls are short: waking a sleeper on another CPU costs ten times as
+// much as handing over. A call that turns out long lets both go where the scheduler likes.
 class Placement {
  public:
   void before_wake(std::uint32_t worker) {
@@ -174,7 +174,8 @@ class ProcessRung final : public Rung {
 
   void hand_over(std::uint32_t thread, Slot& slot) {
     Placement& placement = workers_[thread].placement;
-    const bool sleeper = slot.turn.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Turn::kHostWorkerSleeps);
+    const bool sleeper =
+        slot.turn.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Turn::kHostWorkerSleeps);
     // Who spins needs a CPU for each side; who sleeps is handed over fastest on one.
     const bool spins = slot.spin_ns.load(std::memory_order_relaxed) != 0;
     if (spins) {

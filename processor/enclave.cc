@@ -21,8 +21,8 @@ namespace {
 // Address space that costs memory only where it is touched.
 template <class T>
 T* reserve_table(std::size_t count) {
-  void* table = ::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* table =
+      ::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   return table == MAP_FAILED ? nullptr : static_cast<T*>(table);
 }
 
@@ -44,7 +44,8 @@ int protection_of(SecinfoFlags flags) {
 }
 
 bool all_zero(ByteView bytes) {
-  return bytes.empty() || (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
+  return bytes.empty() ||
+         (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 40;
@@ -66,8 +67,8 @@ bool create_parameters_valid(const sgx::CreateParameters& p) {
   const std::uint64_t frame_bytes = std::uint64_t{p.ssa_frame_size} * kPageSize;
   return std::has_single_bit(p.size) && p.size >= 2 * kPageSize && p.size <= kMaxEnclaveSize && p.ssa_frame_size != 0 &&
          frame_bytes <= p.size && (p.attributes.flags & ~kSupportedAttributes) == 0 &&
-         (p.attributes.flags & sgx::attribute::kInit) == 0 &&
-         (p.attributes.flags & sgx::attribute::kMode64Bit) != 0 && xfrm_valid(p.attributes.xfrm) && (p.misc_select & ~sgx::kMiscExInfo) == 0 &&
+         (p.attributes.flags & sgx::attribute::kInit) == 0 && (p.attributes.flags & sgx::attribute::kMode64Bit) != 0 &&
+         xfrm_valid(p.attributes.xfrm) && (p.misc_select & ~sgx::kMiscExInfo) == 0 &&
          xsave_area_size(p.attributes.xfrm) + sizeof(sgx::GprArea) + sizeof(sgx::ExInfo) <= frame_bytes;
 }
 

@@ -42,7 +42,7 @@ struct LeafOutcome {
 
 // A TCS page's contents, kept by the processor: on hardware no software can read or write them either.
 struct ThreadState {
-  Lane* lane = nullptr;  // the logical processor inside, while busy; first, because entry.S reads it
+  Lane* lane = nullptr;      // the logical processor inside, while busy; first, because entry.S reads it
   std::uint64_t offset = 0;  // of the TCS page in ELRANGE
   sgx::Tcs tcs;
   std::atomic<bool> busy{false};  // a logical processor is inside

@@ -116,8 +116,7 @@ bool canonical(std::uint64_t address) {
 }  // namespace
 
 std::uint64_t machine_xfrm() {
-  static const std::uint64_t mask =
-      read_xcr0() & (sgx::xfrm::kLegacy | sgx::xfrm::kAvx | sgx::xfrm::kAvx512);
+  static const std::uint64_t mask = read_xcr0() & (sgx::xfrm::kLegacy | sgx::xfrm::kAvx | sgx::xfrm::kAvx512);
   return mask;
 }
 
@@ -189,11 +188,16 @@ EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& 
 
 LeafOutcome run_leaf(SoftEnclave& enclave, const LeafOperands& operands) {
   switch (operands.rax) {
-    case SGX_ENCLU_EREPORT: return enclave.ereport(operands.rbx, operands.rcx, operands.rdx);
-    case SGX_ENCLU_EGETKEY: return enclave.egetkey(operands.rbx, operands.rcx);
-    case SGX_ENCLU_EACCEPT: return enclave.eaccept(operands.rbx, operands.rcx, 1);
-    case kBulkAccept: return enclave.eaccept(operands.rbx, operands.rcx, operands.rdx);
-    default: return general_protection();
+    case SGX_ENCLU_EREPORT:
+      return enclave.ereport(operands.rbx, operands.rcx, operands.rdx);
+    case SGX_ENCLU_EGETKEY:
+      return enclave.egetkey(operands.rbx, operands.rcx);
+    case SGX_ENCLU_EACCEPT:
+      return enclave.eaccept(operands.rbx, operands.rcx, 1);
+    case kBulkAccept:
+      return enclave.eaccept(operands.rbx, operands.rcx, operands.rdx);
+    default:
+      return general_protection();
   }
 }
 

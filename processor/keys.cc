@@ -219,8 +219,7 @@ KeyOutcome KeyVault::derive(const sgx::Secs& secs, const sgx::KeyRequest& reques
   return {LeafError::kInvalidKeyName, {}};
 }
 
-sgx::Report KeyVault::report(const sgx::Secs& secs, const sgx::TargetInfo& target,
-                             const sgx::Bytes<64>& data) const {
+sgx::Report KeyVault::report(const sgx::Secs& secs, const sgx::TargetInfo& target, const sgx::Bytes<64>& data) const {
   sgx::Report report;
   report.body.misc_select = secs.misc_select;
   report.body.attributes = secs.attributes;

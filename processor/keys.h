@@ -30,7 +30,8 @@ struct KeyOutcome {
   Key128 key;
 };
 
-// Who answers EGETKEY and EREPORT: the fuses themselves, or a process that holds them (cell/remote_vault.h). Thread-safe.
+// Who answers EGETKEY and EREPORT: the fuses themselves, or a process that holds them (cell/remote_vault.h).
+// Thread-safe.
 class KeySource {
  public:
   virtual ~KeySource() = default;

@@ -114,10 +114,9 @@ LeafOutcome SoftEnclave::eaccept(std::uint64_t secinfo_address, std::uint64_t ad
     return general_protection();
   }
   const auto secinfo = load<sgx::Secinfo>(secinfo_address);
-  constexpr std::uint64_t kAllowed = 0xff00 | 7 | SecinfoFlags::kPending | SecinfoFlags::kModified |
-                                     SecinfoFlags::kPermRestricted;
-  if (!is_zero(secinfo.reserved) || (secinfo.flags.value & ~kAllowed) != 0 ||
-      secinfo.flags.type() != PageType::kReg) {
+  constexpr std::uint64_t kAllowed =
+      0xff00 | 7 | SecinfoFlags::kPending | SecinfoFlags::kModified | SecinfoFlags::kPermRestricted;
+  if (!is_zero(secinfo.reserved) || (secinfo.flags.value & ~kAllowed) != 0 || secinfo.flags.type() != PageType::kReg) {
     return general_protection();
   }
   // Pending pages that are accepted become accessible in one step at the end of the run; any other page that matches

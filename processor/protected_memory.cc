@@ -16,10 +16,11 @@ namespace {
 FileDescriptor open_secret(std::size_t size, std::string* missing) {
   FileDescriptor fd(static_cast<int>(::syscall(SYS_memfd_secret, 0)));
   if (!fd) {
-    *missing = errno == ENOSYS ? "memfd_secret is not offered by this kernel (Linux 5.14 or later; before 6.5 boot with "
-                                 "secretmem.enable=1): enclave pages stand in ordinary memory"
-                               : "memfd_secret is refused here (a container's seccomp profile?): enclave pages stand in "
-                                 "ordinary memory";
+    *missing = errno == ENOSYS
+                   ? "memfd_secret is not offered by this kernel (Linux 5.14 or later; before 6.5 boot with "
+                     "secretmem.enable=1): enclave pages stand in ordinary memory"
+                   : "memfd_secret is refused here (a container's seccomp profile?): enclave pages stand in "
+                     "ordinary memory";
     return fd;
   }
   if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0 || ::ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
@@ -85,8 +86,8 @@ void ProtectedMemory::discard_plain(std::size_t frame, std::size_t count) {
 }
 
 Result<void> ProtectedMemory::reserve(std::uintptr_t address, std::size_t size) {
-  if (::mmap(reinterpret_cast<void*>(address), size, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+  if (::mmap(reinterpret_cast<void*>(address), size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+             -1, 0) == MAP_FAILED) {
     return system_error("cannot reserve enclave addresses", errno);
   }
   return {};

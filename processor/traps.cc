@@ -2,11 +2,11 @@
 //
 // The handler starts on the FS base of whoever was interrupted. It finds its lane from its own stack (SA_ONSTACK), and
 // loads the host's FS before it calls anything that might use thread-local storage.
-#include <csignal>
-#include <cstring>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <csignal>
+#include <cstring>
 
 #include <array>
 #include <cerrno>
@@ -82,19 +82,22 @@ ExceptionInfo describe(int signal, const siginfo_t* info, ucontext_t* context) {
 std::uint32_t exit_info_of(const SoftEnclave& enclave, std::uint8_t vector) {
   namespace v = sgx::vector;
   switch (vector) {
-    case v::kBreakpoint: return sgx::exit_info::kValid | sgx::exit_info::kSoftware | vector;
+    case v::kBreakpoint:
+      return sgx::exit_info::kValid | sgx::exit_info::kSoftware | vector;
     case v::kDivideError:
     case v::kDebug:
     case v::kBoundRange:
     case v::kInvalidOpcode:
     case v::kX87:
     case v::kAlignmentCheck:
-    case v::kSimd: return sgx::exit_info::kValid | sgx::exit_info::kHardware | vector;
+    case v::kSimd:
+      return sgx::exit_info::kValid | sgx::exit_info::kHardware | vector;
     case v::kPageFault:
     case v::kGeneralProtection:
       if ((enclave.secs().misc_select & sgx::kMiscExInfo) == 0) return 0;
       return sgx::exit_info::kValid | sgx::exit_info::kHardware | vector;
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
@@ -246,13 +249,11 @@ void chain(int signal, siginfo_t* info, void* context) {
 
 // The kernel leaves the interrupted code's AC flag in force, under which compiled code would fault at every unaligned
 // access of its own.
-inline void clear_alignment_check() {
-  asm volatile("pushfq\n\tandl $0xfffbffff, (%%rsp)\n\tpopfq" ::: "memory", "cc");
-}
+inline void clear_alignment_check() { asm volatile("pushfq\n\tandl $0xfffbffff, (%%rsp)\n\tpopfq" ::: "memory", "cc"); }
 
 [[gnu::no_stack_protector, gnu::no_sanitize("address", "undefined", "thread")]] void handle_trap(int signal,
-                                                                                                siginfo_t* info,
-                                                                                                void* raw) {
+                                                                                                 siginfo_t* info,
+                                                                                                 void* raw) {
   auto* context = static_cast<ucontext_t*>(raw);
   Lane* lane = lane_of_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
   if (lane == nullptr) {  // a thread that never entered an enclave

@@ -101,10 +101,10 @@ struct alignas(8) Secs {
 
 struct Tcs {
   std::uint64_t state = 0;
-  std::uint64_t flags = 0;      // bit 0: DBGOPTIN, bit 1: AEXNOTIFY
-  std::uint64_t ssa_offset = 0;  // OSSA
-  std::uint32_t current_ssa = 0;  // CSSA
-  std::uint32_t ssa_count = 0;    // NSSA
+  std::uint64_t flags = 0;         // bit 0: DBGOPTIN, bit 1: AEXNOTIFY
+  std::uint64_t ssa_offset = 0;    // OSSA
+  std::uint32_t current_ssa = 0;   // CSSA
+  std::uint32_t ssa_count = 0;     // NSSA
   std::uint64_t entry_offset = 0;  // OENTRY
   std::uint64_t aep = 0;
   std::uint64_t fs_offset = 0;  // OFSBASE

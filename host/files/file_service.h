@@ -58,7 +58,8 @@ class FileService {
   // Whether the stream (0, 1 or 2) is a terminal, for StartInfo.
   [[nodiscard]] bool is_terminal(int stream) const;
 
-  // From now on reads of the streams that would wait fail with EINTR, those that wait already too: the enclave has ended.
+  // From now on reads of the streams that would wait fail with EINTR, those that wait already too: the enclave has
+  // ended.
   void cancel_waits();
 
   // For tests: behave as on a kernel without openat2.

@@ -37,7 +37,7 @@ struct Settings {
   sgx::Bytes<16> family_id{}, extended_product_id{};
   bool debug = false;
   std::uint32_t threads = 8;
-  std::uint64_t stack = 8u << 20;       // bytes, of the main thread; comes from the heap
+  std::uint64_t stack = 8u << 20;        // bytes, of the main thread; comes from the heap
   std::uint64_t heap_max = 1024u << 20;  // bytes: heap, mappings and stacks together, committed on demand
   std::vector<FileSetting> files;
   std::vector<MountSetting> mounts;

@@ -24,8 +24,8 @@ enum class RungKind {
 };
 
 struct Mount {
-  std::filesystem::path host;  // a directory of the host
-  std::string enclave;         // where it appears inside; must be declared in the image's coffer.toml
+  std::filesystem::path host;                    // a directory of the host
+  std::string enclave;                           // where it appears inside; must be declared in the image's coffer.toml
   std::optional<std::array<std::byte, 32>> key;  // encrypted mounts with key_policy "given"
 };
 
@@ -43,9 +43,9 @@ struct RunOptions {
 };
 
 struct ExitStatus {
-  int code = 0;         // exit status of the program
-  int signal = 0;       // or the signal it died of
-  std::string detail;   // for signals: where (enclave-relative address), for people
+  int code = 0;        // exit status of the program
+  int signal = 0;      // or the signal it died of
+  std::string detail;  // for signals: where (enclave-relative address), for people
 };
 
 // The result of call(): what the function wrote, and its status.

@@ -54,11 +54,16 @@ void Control::serve() {
 
 ControlAnswer Control::handle(const ControlMessage& message) {
   switch (message.operation) {
-    case ControlOperation::kCreate: return create(message);
-    case ControlOperation::kAddPages: return add_pages(message);
-    case ControlOperation::kInit: return init(message);
-    case ControlOperation::kFastPaths: return fast_paths(message);
-    case ControlOperation::kWorker: return start_worker(message);
+    case ControlOperation::kCreate:
+      return create(message);
+    case ControlOperation::kAddPages:
+      return add_pages(message);
+    case ControlOperation::kInit:
+      return init(message);
+    case ControlOperation::kFastPaths:
+      return fast_paths(message);
+    case ControlOperation::kWorker:
+      return start_worker(message);
   }
   return failed("a control message has an unknown operation");
 }
@@ -88,9 +93,9 @@ ControlAnswer Control::add_pages(const ControlMessage& message) {
   for (std::uint64_t at = 0; at < message.c; at += kCopyPiece) {
     const std::size_t piece = std::min<std::uint64_t>(kCopyPiece, message.c - at);
     std::memcpy(page_buffer_.data(), reinterpret_cast<const void*>(message.b + at), piece);
-    const LeafOutcome outcome = enclave_->eadd(message.a + at, sgx::SecinfoFlags{message.d},
-                                               ByteView(page_buffer_).first(piece),
-                                               static_cast<sgx::ExtendMask>(message.e));
+    const LeafOutcome outcome =
+        enclave_->eadd(message.a + at, sgx::SecinfoFlags{message.d}, ByteView(page_buffer_).first(piece),
+                       static_cast<sgx::ExtendMask>(message.e));
     if (!outcome.ok()) return from(outcome);
   }
   return done();

@@ -1,7 +1,7 @@
 // What keeps others out of the cell, and the cell out of everything else.
 //
-// Each step returns what is missing where the machine refuses it, because a weaker cell that says so is of more use than
-// none; only the system-call filter, which the enclave's own `syscall` instructions need, must succeed.
+// Each step returns what is missing where the machine refuses it, because a weaker cell that says so is of more use
+// than none; only the system-call filter, which the enclave's own `syscall` instructions need, must succeed.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ namespace coffer::cell {
 // Before any thread is made.
 [[nodiscard]] std::vector<std::string> leave_namespaces();
 
-// From now on a `syscall` instruction inside [elrange, elrange + size) raises SIGSYS, and code outside may make only the
-// calls that a running cell needs; any other kills it. size is a power of two and elrange a multiple of it.
+// From now on a `syscall` instruction inside [elrange, elrange + size) raises SIGSYS, and code outside may make only
+// the calls that a running cell needs; any other kills it. size is a power of two and elrange a multiple of it.
 [[nodiscard]] Result<void> install_filter(std::uint64_t elrange, std::uint64_t size);
 
 // The same for the vault, which only answers on its socket.

@@ -62,9 +62,7 @@ class RemoteVault final : public KeySource {
  public:
   explicit RemoteVault(FileDescriptor socket) : socket_(std::move(socket)) {}
 
-  void bind(const sgx::Secs& secs) const override {
-    (void)ask({.operation = Operation::kBind, .secs = secs});
-  }
+  void bind(const sgx::Secs& secs) const override { (void)ask({.operation = Operation::kBind, .secs = secs}); }
   KeyOutcome derive(const sgx::Secs&, const sgx::KeyRequest& request) const override {
     Reply reply = ask({.operation = Operation::kKey, .key = request});
     KeyOutcome outcome{static_cast<sgx::LeafError>(reply.error), {}};

@@ -2,8 +2,8 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
-#include <ctime>
 #include <unistd.h>
+#include <ctime>
 
 #include "boundary/turns.h"
 

@@ -45,8 +45,8 @@ sgx::LeafError get_key(const sgx::KeyRequest& request, sgx::Bytes<16>* key) {
 
 bool accept_pages(std::uint64_t address, std::uint64_t size) {
   alignas(64) sgx::Secinfo secinfo{};
-  secinfo.flags = sgx::SecinfoFlags::make(
-      sgx::PageType::kReg, sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW | sgx::SecinfoFlags::kPending);
+  secinfo.flags = sgx::SecinfoFlags::make(sgx::PageType::kReg,
+                                          sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW | sgx::SecinfoFlags::kPending);
   if (size == 0) return true;
   const std::uint64_t result = coffer_accept_range(&secinfo, address, size / sgx::kPageSize);
   // A single page that a longer run accepted before it failed is there: PageSource::commit counts it as done.

@@ -1,7 +1,7 @@
 // Exceptions of enclave code: what the processor left in the SSA is looked at on the exception stack, at CSSA 1.
 //
-// Little is done here. A page fault in memory that may be committed is committed; a `syscall` instruction that trapped is
-// changed into a jump to the system-call entry, so that the call itself is served at CSSA 0 as any other.
+// Little is done here. A page fault in memory that may be committed is committed; a `syscall` instruction that trapped
+// is changed into a jump to the system-call entry, so that the call itself is served at CSSA 0 as any other.
 #include <cstring>
 
 #include "boundary/calls.h"
@@ -26,13 +26,17 @@ constexpr int kSigill = 4, kSigtrap = 5, kSigfpe = 8, kSigsegv = 11;
 
 int signal_of(std::uint8_t vector) {
   switch (vector) {
-    case sgx::vector::kInvalidOpcode: return kSigill;
+    case sgx::vector::kInvalidOpcode:
+      return kSigill;
     case sgx::vector::kBreakpoint:
-    case sgx::vector::kDebug: return kSigtrap;
+    case sgx::vector::kDebug:
+      return kSigtrap;
     case sgx::vector::kDivideError:
     case sgx::vector::kX87:
-    case sgx::vector::kSimd: return kSigfpe;
-    default: return kSigsegv;
+    case sgx::vector::kSimd:
+      return kSigfpe;
+    default:
+      return kSigsegv;
   }
 }
 

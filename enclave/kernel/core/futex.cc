@@ -2,8 +2,8 @@
 
 #include <atomic>
 #include <cerrno>
-#include <ctime>
 #include <cstring>
+#include <ctime>
 
 #include "boundary/calls.h"
 #include "enclave/kernel/core/locks.h"
@@ -196,7 +196,8 @@ bool deadline_of(std::uint64_t timeout, bool absolute, bool realtime, std::uint6
   constexpr std::uint64_t kSecond = 1'000'000'000;
   constexpr std::uint64_t kForever = std::uint64_t{1} << 62;
   const auto seconds = static_cast<std::uint64_t>(time.tv_sec);
-  std::uint64_t when = seconds >= kForever / kSecond ? kForever : seconds * kSecond + static_cast<std::uint64_t>(time.tv_nsec);
+  std::uint64_t when =
+      seconds >= kForever / kSecond ? kForever : seconds * kSecond + static_cast<std::uint64_t>(time.tv_nsec);
   const std::uint64_t now = fs::monotonic_now_ns();
   if (absolute && realtime) {
     const fs::Timestamp wall = fs::realtime_now();
@@ -226,11 +227,16 @@ std::int64_t futex_call(std::uint64_t address, std::uint64_t operation, std::uin
       if (!deadline_of(timeout, absolute, (operation & kClockRealtime) != 0, &deadline)) return -EINVAL;
       return futex_wait(address, word, deadline, absolute ? third : kFutexAnyBit);
     }
-    case kWake: return futex_wake(address, word, kFutexAnyBit);
-    case kWakeBitset: return futex_wake(address, word, third);
-    case kRequeue: return futex_requeue(address, word, static_cast<std::uint32_t>(timeout), address2, nullptr);
-    case kCompareRequeue: return futex_requeue(address, word, static_cast<std::uint32_t>(timeout), address2, &third);
-    default: return -ENOSYS;
+    case kWake:
+      return futex_wake(address, word, kFutexAnyBit);
+    case kWakeBitset:
+      return futex_wake(address, word, third);
+    case kRequeue:
+      return futex_requeue(address, word, static_cast<std::uint32_t>(timeout), address2, nullptr);
+    case kCompareRequeue:
+      return futex_requeue(address, word, static_cast<std::uint32_t>(timeout), address2, &third);
+    default:
+      return -ENOSYS;
   }
 }
 

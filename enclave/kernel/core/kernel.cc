@@ -51,8 +51,8 @@ void debug_log(std::string_view text) {
 }
 
 ThreadControl& thread_block(std::uint32_t index) {
-  return *reinterpret_cast<ThreadControl*>(enclave_base() + layout().thread_offset +
-                                           index * boundary::kThreadStride + boundary::kThreadControlOffset);
+  return *reinterpret_cast<ThreadControl*>(enclave_base() + layout().thread_offset + index * boundary::kThreadStride +
+                                           boundary::kThreadControlOffset);
 }
 
 void park(std::uint64_t timeout_ns) { call_host(Request::kPark, timeout_ns); }

@@ -13,8 +13,8 @@ namespace coffer::kernel {
 
 // The answer to a request, straight from registers: untrusted.
 struct Answer {
-  std::int64_t result;       // RSI
-  std::uint64_t extra[3];    // RDX, R8, R9
+  std::int64_t result;     // RSI
+  std::uint64_t extra[3];  // RDX, R8, R9
 };
 
 // Leaves the enclave with `request` and returns with the host's answer. Vector registers are saved, cleared and

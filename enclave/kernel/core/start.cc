@@ -142,7 +142,9 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   }
   std::vector<fs::MountSetup> mounts;
   for (MountInfo& mount : input.mounts) {
-    fs::MountSetup setup{.path = mount.path, .kind = static_cast<MountKind>(mount.kind), .id = mount.id,
+    fs::MountSetup setup{.path = mount.path,
+                         .kind = static_cast<MountKind>(mount.kind),
+                         .id = mount.id,
                          .read_only = mount.read_only != 0};
     if (setup.kind == MountKind::kEncrypted) setup.encrypted = open_encrypted(mount, setup.path);
     mounts.push_back(setup);

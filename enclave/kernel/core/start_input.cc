@@ -78,9 +78,10 @@ void take_mount(const MountInfo& offered, std::vector<MountInfo>* mounts) {
     constexpr std::uint32_t kKeyGiven = 3;
     mount.kind = declared.kind;
     mount.read_only = declared.read_only;
-    const bool wants_key = mount.kind == static_cast<std::uint32_t>(boundary::MountKind::kEncrypted) &&
-                           declared.key_policy == kKeyGiven;
-    if (wants_key != (mount.has_key != 0)) panic("the host gave a mount a key that the image does not ask for, or none");
+    const bool wants_key =
+        mount.kind == static_cast<std::uint32_t>(boundary::MountKind::kEncrypted) && declared.key_policy == kKeyGiven;
+    if (wants_key != (mount.has_key != 0))
+      panic("the host gave a mount a key that the image does not ask for, or none");
     mounts->push_back(mount);
     return;
   }

@@ -41,10 +41,10 @@ struct ThreadControl {
   std::uint32_t thread_id = 0;
   std::uint64_t clear_child_tid = 0;
   std::uint64_t call_buffer = 0, call_room = 0;  // where the host wants the result of the call being served
-  SyscallFrame* frame = nullptr;  // of the system call that is being served
+  SyscallFrame* frame = nullptr;                 // of the system call that is being served
   std::uint64_t signal_mask = 0;
   std::array<char, 16> name{};
-  SyscallFrame start;             // kStarting: where the thread begins
+  SyscallFrame start;  // kStarting: where the thread begins
   std::uint64_t start_fs = 0;
 };
 static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&

@@ -11,8 +11,8 @@ namespace coffer::kernel {
 
 struct CpuFeatures {
   bool aes_ni, pclmulqdq, rdrand, rdseed, xsavec;
-  bool xgetbv_in_use;  // XGETBV with ECX = 1 tells which state is in use
-  bool avx512bw;       // 64-bit mask registers
+  bool xgetbv_in_use;           // XGETBV with ECX = 1 tells which state is in use
+  bool avx512bw;                // 64-bit mask registers
   std::uint64_t vector_state;   // XSAVE components that crypto may touch, of those that are enabled here
   std::uint32_t capability[4];  // CPUID 1 EDX and ECX, 7 EBX and ECX, less what XCR0 does not enable
 };

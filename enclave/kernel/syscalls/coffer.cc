@@ -96,8 +96,8 @@ std::int64_t sys_next_call(const Arguments& c) {
     if (!result.ok) return -EFAULT;
     std::memcpy(reinterpret_cast<void*>(buffer.address), result.bytes.data(), previous.written);
   }
-  const Answer call = call_host(boundary::Request::kNextCall, static_cast<std::uint64_t>(previous.status),
-                                previous.written);
+  const Answer call =
+      call_host(boundary::Request::kNextCall, static_cast<std::uint64_t>(previous.status), previous.written);
   const auto [address, size, room] = call.extra;
   const std::uint64_t larger = size > room ? size : room;
   if (larger != 0 && !in_arena(address, larger)) panic("the host gave a call a buffer outside the arena");

@@ -30,9 +30,8 @@ std::int64_t map_file(const Arguments& c, int protection, int flags) {
   auto mapped = address_space().map(c.a[0], c.a[1], PROT_READ | PROT_WRITE, anonymous);
   if (!mapped) return -mapped.error();
   std::span<std::byte> room(reinterpret_cast<std::byte*>(*mapped), c.a[1]);
-  auto filled = address_space().prepare_access(*mapped, c.a[1], true)
-                    ? fs::read_for_mapping(descriptor, c.a[5], room)
-                    : fs::Expected<std::size_t>(fs::error(ENOMEM));
+  auto filled = address_space().prepare_access(*mapped, c.a[1], true) ? fs::read_for_mapping(descriptor, c.a[5], room)
+                                                                      : fs::Expected<std::size_t>(fs::error(ENOMEM));
   if (filled) {
     if (auto set = address_space().protect(*mapped, c.a[1], protection); set) return static_cast<std::int64_t>(*mapped);
     filled = fs::error(EACCES);

@@ -44,7 +44,8 @@ std::int64_t sys_arch_prctl(const Arguments& c) {
       asm volatile("rdfsbase %0" : "=r"(base));
       return put_user(c.a[1], base) ? 0 : -EFAULT;
     }
-    default: return -EINVAL;  // GS is the kernel's; CET is not used
+    default:
+      return -EINVAL;  // GS is the kernel's; CET is not used
   }
 }
 
@@ -93,7 +94,7 @@ std::int64_t sys_uname(const Arguments& c) {
 
 std::int64_t sys_sysinfo(const Arguments& c) {
   const AddressSpace::Usage usage = address_space().usage();
-  struct sysinfo info {};
+  struct sysinfo info{};
   info.uptime = static_cast<long>(fs::monotonic_now_ns() / 1'000'000'000);
   info.totalram = layout().heap_limit;
   info.freeram = layout().heap_limit - std::min(usage.committed - usage.committed_free, layout().heap_limit);
@@ -105,17 +106,20 @@ std::int64_t sys_sysinfo(const Arguments& c) {
 rlimit limit_of(std::uint64_t resource) {
   constexpr std::uint64_t kDescriptors = 1024;
   switch (resource) {
-    case RLIMIT_STACK: return {layout().stack_size, layout().stack_size};
-    case RLIMIT_NOFILE: return {kDescriptors, kDescriptors};
-    case RLIMIT_NPROC: return {layout().thread_count, layout().thread_count};
-    case RLIMIT_CORE: return {0, 0};
-    default: return {RLIM_INFINITY, RLIM_INFINITY};
+    case RLIMIT_STACK:
+      return {layout().stack_size, layout().stack_size};
+    case RLIMIT_NOFILE:
+      return {kDescriptors, kDescriptors};
+    case RLIMIT_NPROC:
+      return {layout().thread_count, layout().thread_count};
+    case RLIMIT_CORE:
+      return {0, 0};
+    default:
+      return {RLIM_INFINITY, RLIM_INFINITY};
   }
 }
 
-std::int64_t sys_getrlimit(const Arguments& c) {
-  return put_user(c.a[1], limit_of(c.a[0])) ? 0 : -EFAULT;
-}
+std::int64_t sys_getrlimit(const Arguments& c) { return put_user(c.a[1], limit_of(c.a[0])) ? 0 : -EFAULT; }
 
 // Limits are the image's: asking is answered, changing is accepted only where it changes nothing.
 std::int64_t sys_prlimit(const Arguments& c) {
@@ -188,10 +192,17 @@ std::int64_t sys_sigprocmask(const Arguments& c) {
     std::uint64_t set = 0;
     if (!get_user(c.a[1], &set)) return -EFAULT;
     switch (c.a[0]) {
-      case SIG_BLOCK: thread.signal_mask |= set; break;
-      case SIG_UNBLOCK: thread.signal_mask &= ~set; break;
-      case SIG_SETMASK: thread.signal_mask = set; break;
-      default: return -EINVAL;
+      case SIG_BLOCK:
+        thread.signal_mask |= set;
+        break;
+      case SIG_UNBLOCK:
+        thread.signal_mask &= ~set;
+        break;
+      case SIG_SETMASK:
+        thread.signal_mask = set;
+        break;
+      default:
+        return -EINVAL;
     }
   }
   return c.a[2] == 0 || put_user(c.a[2], before) ? 0 : -EFAULT;

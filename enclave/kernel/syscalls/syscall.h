@@ -1,7 +1,7 @@
 // System calls of the application: the table and what handlers may use. Freestanding.
 //
-// A handler gets the six argument registers and returns what RAX shall hold: a value or a negative errno. It runs on the
-// calling thread's kernel stack and may block in call_host(). The application is inside the same enclave, so its
+// A handler gets the six argument registers and returns what RAX shall hold: a value or a negative errno. It runs on
+// the calling thread's kernel stack and may block in call_host(). The application is inside the same enclave, so its
 // pointers are not hostile, only possibly wrong: handlers check them with user_range() and answer EFAULT.
 #pragma once
 
@@ -18,11 +18,11 @@ struct SyscallArguments {
 using SyscallHandler = std::int64_t (*)(const SyscallArguments&);
 
 struct SyscallEntry {
-  std::uint16_t number;          // Linux x86-64 ABI
+  std::uint16_t number;  // Linux x86-64 ABI
   const char* name;
-  const char* arguments;         // for people, e.g. "fd, buf, count"
+  const char* arguments;  // for people, e.g. "fd, buf, count"
   SyscallHandler handler;
-  const char* host_may_return;   // what of the result comes from the host, and how it is checked; "" for nothing
+  const char* host_may_return;  // what of the result comes from the host, and how it is checked; "" for nothing
 };
 
 // The handlers of one topic; the dispatcher joins the tables of all topics at start-up and answers ENOSYS for the rest.
@@ -32,8 +32,8 @@ std::span<const SyscallEntry> process_syscalls();  // syscalls/process.cc: threa
 std::span<const SyscallEntry> time_syscalls();     // syscalls/time.cc
 std::span<const SyscallEntry> coffer_syscalls();   // syscalls/coffer.cc: reports, keys, serving calls
 
-// True where the application may access [address, address + size): its segments or its mappings; pages not committed yet
-// are committed. A size of 0 is always fine.
+// True where the application may access [address, address + size): its segments or its mappings; pages not committed
+// yet are committed. A size of 0 is always fine.
 bool user_range(std::uint64_t address, std::uint64_t size, bool write);
 
 // A checked view of application memory, or an empty optional's stand-in: data() == nullptr and ok == false.

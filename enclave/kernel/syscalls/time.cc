@@ -20,9 +20,7 @@ namespace {
 using Arguments = SyscallArguments;
 constexpr std::uint64_t kSecond = 1'000'000'000;
 
-timespec from_ns(std::uint64_t ns) {
-  return {static_cast<time_t>(ns / kSecond), static_cast<long>(ns % kSecond)};
-}
+timespec from_ns(std::uint64_t ns) { return {static_cast<time_t>(ns / kSecond), static_cast<long>(ns % kSecond)}; }
 
 // CPU time as the host counts it.
 std::uint64_t cpu_time_ns(std::uint64_t clock) {
@@ -51,7 +49,8 @@ bool read_clock(std::uint64_t clock, timespec* time) {
     case CLOCK_THREAD_CPUTIME_ID:
       *time = from_ns(cpu_time_ns(clock));
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -95,7 +94,8 @@ std::int64_t sleep(std::uint64_t clock, bool absolute, std::uint64_t request) {
   if (absolute) {
     timespec now{};
     if (!read_clock(clock, &now)) return -EINVAL;
-    const std::uint64_t current = static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
+    const std::uint64_t current =
+        static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
     span = span > current ? span - current : 0;
   }
   sleep_until(fs::monotonic_now_ns() + span);
