@@ -30,7 +30,7 @@ struct KeyOutcome {
   Key128 key;
 };
 
-// Who answers EGETKEY and EREPORT: the fuses themselves, or a process that holds them (cell/remote_vault.h).
+// Who answers EGETKEY and EREPORT: the fuses themselves, or a process that holds them (cell/vault.h).
 // Thread-safe.
 class KeySource {
  public:

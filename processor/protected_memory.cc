@@ -52,8 +52,9 @@ Result<Backing> ProtectedMemory::map(std::uintptr_t address, std::size_t frame, 
     if (::mmap(where, size, protection, MAP_SHARED | MAP_FIXED, secret_.get(), offset) != MAP_FAILED) return backing;
     if (errno != EAGAIN && errno != ENOMEM) return system_error("cannot map protected memory", errno);
     missing_ =
-        "the locked-memory limit (ulimit -l) is smaller than the enclave: pages beyond it stand in ordinary memory, "
-        "not in memfd_secret; raise the limit or grant CAP_IPC_LOCK";
+        "the hard locked-memory limit (ulimit -Hl) is smaller than the enclave: pages beyond it stand in ordinary "
+        "memory, which root can read; raise it (memlock in /etc/security/limits.conf, then log in again) or grant "
+        "CAP_IPC_LOCK";
   }
   if (::mmap(where, size, protection, MAP_SHARED | MAP_FIXED, plain_.get(), offset) == MAP_FAILED) {
     return system_error("cannot map enclave memory", errno);

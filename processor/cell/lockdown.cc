@@ -179,9 +179,9 @@ std::vector<std::string> leave_namespaces() {
     keep_only_capability(CAP_IPC_LOCK);
   } else if (locked != kUnlimited) {
     missing.push_back(
-        "the locked-memory limit of " + std::to_string(locked / 1024) +
-        " KiB bounds memfd_secret: enclave pages beyond it stand in ordinary memory, which root can read; "
-        "raise it (memlock in /etc/security/limits.conf)");
+        "the hard locked-memory limit (ulimit -Hl) of " + std::to_string(locked / 1024) +
+        " KiB bounds memfd_secret: enclave pages beyond it stand in ordinary memory, which root can read; raise it "
+        "(memlock in /etc/security/limits.conf, then log in again) or grant CAP_IPC_LOCK");
   }
   // A change of credentials can bring back what seal_process() took away.
   if (::prctl(PR_SET_DUMPABLE, 0) != 0) missing.emplace_back("the cell could not be made undumpable");
