@@ -1,0 +1,30 @@
+# The pages say what the code says: the system calls are those of the kernel's tables, and every link leads somewhere.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+"$COFFER_ROOT/scripts/list-syscalls" --check
+
+# The check sees a table that has changed, and one that cannot be read.
+mkdir -p copy/enclave/kernel copy/docs
+cp -r "$COFFER_ROOT/scripts" copy/
+cp -r "$COFFER_ROOT/enclave/kernel/syscalls" copy/enclave/kernel/
+cp "$COFFER_ROOT/docs/system-calls.md" copy/docs/
+table=copy/enclave/kernel/syscalls/time.cc
+expect_status 0 copy/scripts/list-syscalls --check
+sed -i 's/"wake-ups at any time"/"anything at all"/' "$table"
+expect_status 1 copy/scripts/list-syscalls --check
+expect_error_line 'docs/system-calls.md is not up to date'
+sed -i 's/{35, "nanosleep"/{36, "nanosleep"/' "$table"
+expect_status 1 copy/scripts/list-syscalls --check
+expect_error_line 'nanosleep: its number is not'
+sed -i 's/"anything at all"/anything()/' "$table"
+expect_status 1 copy/scripts/list-syscalls --check
+expect_error_line 'only [0-9]+ entries could be read'
+
+python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'a page links to a file that is not there'
+import pathlib, re, sys
+root = pathlib.Path(sys.argv[1])
+pages = [*root.glob("*.md"), *root.glob("docs/**/*.md")]
+links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text()) if "://" not in link]
+dead = [f"{page.relative_to(root)}: {link}" for page, link in links if not (page.parent / link).exists()]
+print("\n".join(dead))
+assert len(links) > 8 and not dead
+PYTHON
