@@ -19,12 +19,21 @@ sed -i 's/"anything at all"/anything()/' "$table"
 expect_status 1 copy/scripts/list-syscalls --check
 expect_error_line 'only [0-9]+ entries could be read'
 
+python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'docs/dependencies.md does not name every package that scripts/setup installs'
+import pathlib, re, sys
+root = pathlib.Path(sys.argv[1])
+lists = re.findall(r"^\w*packages=\(([^)]*)\)", (root / "scripts/setup").read_text(), re.M)
+packages = " ".join(lists).split()
+reasons = (root / "docs/dependencies.md").read_text()
+missing = [package for package in packages if f"`{package}`" not in reasons]
+assert len(packages) > 15 and not missing, missing
+PYTHON
+
 python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'a page links to a file that is not there'
 import pathlib, re, sys
 root = pathlib.Path(sys.argv[1])
 pages = [*root.glob("*.md"), *root.glob("docs/**/*.md")]
 links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#\s]+)", page.read_text()) if "://" not in link]
 dead = [f"{page.relative_to(root)}: {link}" for page, link in links if not (page.parent / link).exists()]
-print("\n".join(dead))
-assert len(links) > 8 and not dead
+assert len(links) > 8 and not dead, dead
 PYTHON
