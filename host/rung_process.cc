@@ -35,7 +35,23 @@ class Placement {
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(cpu), &one);
-    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(one), &one) == 0) cpu_ = cpu;
+    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(one), &one) == 0) {
+      cpu_ = cpu;
+      avoided_ = -1;
+    }
+  }
+  // For sides that spin: the worker anywhere but here.
+  void keep_apart(std::uint32_t worker) {
+    const int cpu = ::sched_getcpu();
+    if (cpu < 0 || cpu == avoided_) return;
+    cpu_set_t others;
+    std::memset(&others, 0xff, sizeof(others));
+    CPU_CLR(static_cast<unsigned>(cpu), &others);
+    // On a machine with one CPU there is nowhere else to go, and spinning is as good as sleeping.
+    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(others), &others) == 0) {
+      avoided_ = cpu;
+      cpu_ = -1;
+    }
   }
   void release(std::uint32_t worker) {
     if (cpu_ < 0) return;
@@ -46,7 +62,8 @@ class Placement {
   }
 
  private:
-  int cpu_ = -1;
+  int cpu_ = -1;      // where the worker was put
+  int avoided_ = -1;  // the CPU that it was kept away from
 };
 
 class ProcessRung final : public Rung {
@@ -179,7 +196,7 @@ class ProcessRung final : public Rung {
     // Who spins needs a CPU for each side; who sleeps is handed over fastest on one.
     const bool spins = slot.spin_ns.load(std::memory_order_relaxed) != 0;
     if (spins) {
-      placement.release(slot.worker_id.load(std::memory_order_relaxed));
+      placement.keep_apart(slot.worker_id.load(std::memory_order_relaxed));
     } else if (sleeper) {
       placement.before_wake(slot.worker_id.load(std::memory_order_relaxed));
     }

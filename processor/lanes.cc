@@ -1,16 +1,18 @@
 #include "processor/lanes.h"
 
-#include <csignal>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <atomic>
 #include <mutex>
 #include <new>
 #include <vector>
 
+#include "base/file.h"
 #include "processor/entry.h"
 
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
@@ -28,21 +30,35 @@ namespace coffer::processor {
 
 namespace {
 
-constexpr std::size_t kBlockSize = std::size_t{128} * 1024;
+constexpr std::size_t kBlockSize = std::size_t{64} * 1024;
 constexpr std::size_t kMaxLanes = 8192;
-constexpr std::size_t kGuard = 4096;  // between the lane and the stack above it
+constexpr std::size_t kLaneRoom = (sizeof(Lane) + 4095) & ~std::size_t{4095};
+constexpr std::size_t kStackOffset = kLaneRoom + 4096;  // a guard page between the lane and the stack above it
 
 std::atomic<std::uintptr_t> region_begin{0};
 std::mutex region_lock;
 std::vector<std::uintptr_t> free_blocks;
 std::size_t blocks_made = 0;
 std::atomic<bool> user_dispatch{false};
+FileDescriptor secret_memory;  // of kMaxLanes blocks; none on `inline`
+
+bool open_part(std::uintptr_t block, std::size_t offset, std::size_t size) {
+  auto* where = reinterpret_cast<void*>(block + offset);
+  if (secret_memory) {
+    const auto position = static_cast<off_t>(block - region_begin + offset);
+    if (::mmap(where, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, secret_memory.get(), position) !=
+        MAP_FAILED) {
+      return true;
+    }
+  }
+  return ::mprotect(where, size, PROT_READ | PROT_WRITE) == 0;
+}
 
 std::uintptr_t take_block() {
   const std::scoped_lock guard(region_lock);
   if (region_begin == 0) {
-    void* area = ::mmap(nullptr, (kMaxLanes + 1) * kBlockSize, PROT_NONE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* area =
+        ::mmap(nullptr, (kMaxLanes + 1) * kBlockSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED) return 0;
     region_begin = (reinterpret_cast<std::uintptr_t>(area) + kBlockSize - 1) & ~(kBlockSize - 1);
   }
@@ -53,12 +69,7 @@ std::uintptr_t take_block() {
   }
   if (blocks_made == kMaxLanes) return 0;
   const std::uintptr_t block = region_begin + blocks_made * kBlockSize;
-  constexpr std::size_t kLaneRoom = (sizeof(Lane) + 4095) & ~std::size_t{4095};
-  if (::mprotect(reinterpret_cast<void*>(block), kLaneRoom, PROT_READ | PROT_WRITE) != 0 ||
-      ::mprotect(reinterpret_cast<void*>(block + kLaneRoom + kGuard), kBlockSize - kLaneRoom - kGuard,
-                 PROT_READ | PROT_WRITE) != 0) {
-    return 0;
-  }
+  if (!open_part(block, 0, kLaneRoom) || !open_part(block, kStackOffset, kBlockSize - kStackOffset)) return 0;
   ++blocks_made;
   return block;
 }
@@ -91,10 +102,9 @@ class LaneHolder {
     asm volatile("rdfsbase %0" : "=r"(lane->host_fs));
     asm volatile("rdgsbase %0" : "=r"(lane->host_gs));
     lane->thread_id = static_cast<int>(::syscall(SYS_gettid));
-    constexpr std::size_t kLaneRoom = (sizeof(Lane) + 4095) & ~std::size_t{4095};
     stack_t stack{};
-    stack.ss_sp = reinterpret_cast<void*>(block + kLaneRoom + kGuard);
-    stack.ss_size = kBlockSize - kLaneRoom - kGuard;
+    stack.ss_sp = reinterpret_cast<void*>(block + kStackOffset);
+    stack.ss_size = kBlockSize - kStackOffset;
     if (::sigaltstack(&stack, &previous_stack_) != 0) return nullptr;
     if (user_dispatch) {
       ::prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, coffer_signal_return,
@@ -117,6 +127,12 @@ Lane* lane_of_stack(std::uintptr_t address) {
   const std::uintptr_t begin = region_begin.load(std::memory_order_relaxed);
   if (begin == 0 || address - begin >= kMaxLanes * kBlockSize) return nullptr;
   return reinterpret_cast<Lane*>(address & ~(kBlockSize - 1));
+}
+
+void keep_lanes_secret() {
+  const std::scoped_lock guard(region_lock);
+  secret_memory = FileDescriptor(static_cast<int>(::syscall(SYS_memfd_secret, O_CLOEXEC)));
+  if (secret_memory && ::ftruncate(secret_memory.get(), kMaxLanes * kBlockSize) != 0) secret_memory.reset();
 }
 
 void use_syscall_user_dispatch() { user_dispatch = true; }

@@ -14,6 +14,9 @@ struct Lane;
 [[nodiscard]] Lane* this_lane();
 // The lane whose block holds this stack address; null for any other address. Async-signal-safe, needs no TLS.
 [[nodiscard]] Lane* lane_of_stack(std::uintptr_t address);
+// Puts the blocks of lanes made from now on into memfd_secret where the machine gives it: what an enclave thread had in
+// its registers when it trapped stands there.
+void keep_lanes_secret();
 // Turns Syscall User Dispatch on for lanes made from now on (rung `inline`).
 void use_syscall_user_dispatch();
 // The signal of interrupt_thread().

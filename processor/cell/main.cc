@@ -18,6 +18,7 @@
 #include "processor/cell/control.h"
 #include "processor/cell/lockdown.h"
 #include "processor/cell/vault.h"
+#include "processor/lanes.h"
 
 namespace {
 
@@ -67,6 +68,7 @@ Result<Ready> get_ready(char** arguments) {
   if (!vault) return std::unexpected(vault.error());
   std::vector<std::string> missing = std::move(*sealed);
   for (std::string& line : cell::leave_namespaces()) missing.push_back(std::move(line));
+  processor::keep_lanes_secret();
   if (auto trapped = processor::install_traps(processor::SyscallTrap::kSeccomp); !trapped) {
     return std::unexpected(trapped.error());
   }

@@ -46,6 +46,8 @@ coffer_enclave_entry:
 
 // CSSA > 0: SSA[CSSA-1] holds a state that an exception or interrupt left. On the exception stack, below the TCS's SSA.
 .Lexception:
+    cmp $1, %rax
+    ja .Lnested
     mov %rsp, %r8
     lea EXCEPTION_STACK_END(%rbx), %rsp
     push %r8
@@ -72,6 +74,24 @@ coffer_enclave_entry:
     pop %rsp
     xor %ecx, %ecx
     xor %r9d, %r9d
+    mov $SGX_ENCLU_EEXIT, %eax
+    ENCLU
+    ud2
+
+// CSSA > 1: the handler itself was stopped, and its stack is in use, so this touches none. A host that only interrupted it
+// resumes it; where it faulted, nothing can help it. EEXIT with kUnhandled, SIGSEGV and where it stopped.
+.Lnested:
+    shl $12, %rax
+    mov (THREAD_SSA_OFFSET - SGX_GPR_SIZE + SGX_GPR_RIP)(%rbx, %rax), %rdx
+    lea __kernel_begin(%rip), %rax
+    sub %rax, %rdx
+    mov $REQUEST_UNHANDLED, %edi
+    mov $11, %esi
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    mov %rbx, %r10
+    mov %rcx, %rbx
+    xor %ecx, %ecx
     mov $SGX_ENCLU_EEXIT, %eax
     ENCLU
     ud2

@@ -54,7 +54,9 @@ static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&
               offsetof(ThreadControl, xsave_mask) == TCB_XSAVE_MASK &&
               offsetof(ThreadControl, clearing) == TCB_CLEARING);
 static_assert(sizeof(ThreadControl) <= SGX_PAGE_SIZE);
-static_assert(boundary::kThreadExceptionStackEnd == EXCEPTION_STACK_END);
+static_assert(boundary::kThreadExceptionStackEnd == EXCEPTION_STACK_END &&
+              boundary::kThreadSsaOffset == THREAD_SSA_OFFSET &&
+              static_cast<std::uint64_t>(boundary::Request::kUnhandled) == REQUEST_UNHANDLED);
 
 // The block of the thread that runs.
 inline ThreadControl& current_thread() {

@@ -19,3 +19,9 @@
 
 // Where the exception stack ends, from the TCS; boundary/image_layout.h says why.
 #define EXCEPTION_STACK_END 24576
+
+// Where the first SSA frame begins, from the TCS; boundary/image_layout.h says why.
+#define THREAD_SSA_OFFSET 4096
+
+// boundary::Request::kUnhandled
+#define REQUEST_UNHANDLED 22

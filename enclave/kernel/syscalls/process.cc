@@ -30,6 +30,8 @@ std::int64_t sys_thread_id(const Arguments&) { return current_thread().thread_id
 std::int64_t sys_user(const Arguments&) { return fs::kFileOwner; }
 std::int64_t sys_group(const Arguments&) { return fs::kFileGroup; }
 std::int64_t sys_refused(const Arguments&) { return -EPERM; }
+// Known, asked for by every C library at start, and not there: no reason to complain.
+std::int64_t sys_absent(const Arguments&) { return -ENOSYS; }
 
 std::int64_t sys_exit(const Arguments&) { exit_thread(); }
 std::int64_t sys_exit_group(const Arguments& c) { exit_process(static_cast<int>(c.a[0])); }
@@ -267,6 +269,7 @@ constexpr SyscallEntry kTable[] = {
     {302, "prlimit64", "pid, resource, new, old", sys_prlimit, ""},
     {309, "getcpu", "cpu, node, cache", sys_getcpu, ""},
     {318, "getrandom", "buf, size, flags", sys_getrandom, ""},
+    {334, "rseq", "area, size, flags, signature", sys_absent, ""},
     {435, "clone3", "args, size", sys_clone3, "0, or any failure: EAGAIN"},
 };
 
