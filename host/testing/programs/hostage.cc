@@ -1,0 +1,246 @@
+// A program in the hands of a hostile host. It does what programs do with their kernel, believes nothing that could be
+// a lie, and watches over its own memory. The answer is its exit status:
+//   0, 3   it went to its end, or met errors that it could not go on with
+//   66     its memory changed under it
+//   67     a call said that it had worked, and what it gave was wrong
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <coffer/enclave.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <mutex>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace {
+
+enum Verdict : int { kGood = 0, kErrors = 3, kCorrupt = 66, kWrong = 67 };
+
+std::uint64_t next(std::uint64_t& state) {
+  state ^= state << 13;
+  state ^= state >> 7;
+  state ^= state << 17;
+  return state;
+}
+
+// Memory whose contents are known: on the heap, in the program's data, on the stack.
+class Canary {
+ public:
+  Canary(std::uint64_t* begin, std::size_t count, std::uint64_t seed) : begin_(begin), count_(count), seed_(seed) {
+    std::uint64_t state = seed_;
+    for (std::size_t i = 0; i < count_; ++i) begin_[i] = next(state);
+  }
+  void check() const {
+    std::uint64_t state = seed_;
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (begin_[i] != next(state)) ::_exit(kCorrupt);
+    }
+  }
+
+ private:
+  std::uint64_t* begin_;
+  std::size_t count_;
+  std::uint64_t seed_;
+};
+
+void must(bool right) {
+  if (!right) ::_exit(kWrong);
+}
+
+std::array<std::uint64_t, 4096> data_words;
+std::vector<std::uint64_t> heap_words(1 << 16);
+const Canary data_canary(data_words.data(), data_words.size(), 11);
+const Canary heap_canary(heap_words.data(), heap_words.size(), 22);
+
+void check_all() {
+  data_canary.check();
+  heap_canary.check();
+}
+
+constexpr char kGuard = '\x5e';
+// A buffer with guarded space around it.
+template <std::size_t kSize>
+struct Guarded {
+  std::array<char, kSize + 8192> bytes;
+  Guarded() { bytes.fill(kGuard); }
+  char* data() { return bytes.data() + 4096; }
+  // Nothing but the first `used` bytes was written to.
+  void check(ssize_t used) const {
+    must(used <= static_cast<ssize_t>(kSize));
+    const std::size_t begin = 4096;
+    const std::size_t end = begin + (used > 0 ? static_cast<std::size_t>(used) : 0);
+    for (std::size_t i = 0; i < bytes.size(); ++i) must((i >= begin && i < end) || bytes[i] == kGuard);
+  }
+};
+
+void read_guarded(int fd) {
+  static Guarded<100'000> buffer;
+  buffer.bytes.fill(kGuard);
+  const ssize_t got = ::read(fd, buffer.data(), 100'000);
+  must(got >= -1);
+  buffer.check(got);
+}
+
+void plain_files(int round) {
+  const int fd = ::open("/plain/file", O_RDWR | O_CREAT, 0600);
+  must(fd >= -1 && (fd == -1 || fd > 2));
+  if (fd >= 0) {
+    static const std::array<char, 70'000> text{};
+    const ssize_t put = ::pwrite(fd, text.data(), text.size(), round);
+    must(put >= -1 && put <= static_cast<ssize_t>(text.size()));
+    const off_t at = ::lseek(fd, 5, SEEK_SET);
+    must(at == 5 || at == -1);
+    const off_t before = ::lseek(fd, 0, SEEK_CUR);
+    Guarded<1000> buffer;
+    const ssize_t got = ::read(fd, buffer.data(), 1000);
+    buffer.check(got);
+    if (got >= 0) must(::lseek(fd, 0, SEEK_CUR) == before + got);
+    struct stat status{};
+    if (::fstat(fd, &status) == 0) must(status.st_size >= 0 && status.st_mtim.tv_nsec < 1'000'000'000);
+    (void)!::ftruncate(fd, 100);
+    (void)::fsync(fd);
+    (void)::close(fd);
+  }
+  struct stat status{};
+  if (::stat("/plain/file", &status) == 0) must(status.st_size >= 0);
+  Guarded<300> target;
+  const ssize_t length = ::readlink("/plain/link", target.data(), 300);
+  target.check(length);
+  (void)::mkdir("/plain/folder", 0700);
+  (void)::rename("/plain/file", "/plain/other");
+  (void)::unlink("/plain/other");
+  if (DIR* folder = ::opendir("/plain")) {
+    for (int i = 0; i < 1000; ++i) {
+      const dirent* entry = ::readdir(folder);
+      if (entry == nullptr) break;
+      const std::string_view name(entry->d_name);
+      must(!name.empty() && name.size() < 256 && name.find('/') == std::string_view::npos);
+    }
+    (void)::closedir(folder);
+  }
+}
+
+// What comes back without an error is what was written, whatever the host did to it meanwhile.
+void sealed_files(std::uint64_t seed) {
+  std::vector<std::uint64_t> words(3000);
+  for (auto& word : words) word = next(seed);
+  const std::size_t size = words.size() * sizeof(words[0]);
+  const int fd = ::open("/sealed/file", O_RDWR | O_CREAT | O_TRUNC, 0600);
+  if (fd < 0) return;
+  bool written = ::pwrite(fd, words.data(), size, 0) == static_cast<ssize_t>(size);
+  written = ::fsync(fd) == 0 && written;
+  std::vector<std::uint64_t> back(words.size());
+  const ssize_t got = ::pread(fd, back.data(), size, 0);
+  must(got <= static_cast<ssize_t>(size));
+  if (written && got >= 0) {
+    must(got == static_cast<ssize_t>(size));
+    must(back == words);
+  }
+  (void)::close(fd);
+}
+
+void time_goes_on() {
+  static timespec last{};
+  timespec now{};
+  if (::clock_gettime(CLOCK_MONOTONIC, &now) != 0) return;
+  must(now.tv_nsec >= 0 && now.tv_nsec < 1'000'000'000);
+  must(now.tv_sec > last.tv_sec || (now.tv_sec == last.tv_sec && now.tv_nsec >= last.tv_nsec));
+  last = now;
+  timespec wall{};
+  if (::clock_gettime(CLOCK_REALTIME, &wall) == 0) must(wall.tv_nsec >= 0 && wall.tv_nsec < 1'000'000'000);
+}
+
+void randomness_is_random() {
+  std::array<std::uint64_t, 4> one{}, other{};
+  must(::getrandom(one.data(), sizeof(one), 0) == sizeof(one));
+  must(::getrandom(other.data(), sizeof(other), 0) == sizeof(other));
+  must(one != other && one[0] != 0);
+}
+
+std::mutex counter_lock;
+long counter = 0;
+
+// A thread with a canary on its stack and a counter that only a working mutex keeps right.
+void work() {
+  std::array<std::uint64_t, 1024> words;
+  const Canary canary(words.data(), words.size(), 33);
+  for (int i = 0; i < 200; ++i) {
+    const std::scoped_lock guard(counter_lock);
+    const long before = counter;
+    if (i % 50 == 0) std::this_thread::yield();
+    counter = before + 1;
+    canary.check();
+  }
+}
+
+void threads_work() {
+  std::vector<std::thread> threads;
+  counter = 0;
+  long started = 0;
+  for (int i = 0; i < 3; ++i) {
+    try {
+      threads.emplace_back(work);
+      ++started;
+    } catch (const std::system_error&) {
+      break;  // the host started none
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+  must(counter == started * 200);
+}
+
+long handle(const coffer::Call& call, std::span<std::byte> output, std::size_t& written) {
+  check_all();
+  std::uint64_t sum = 0;
+  for (std::byte b : call.input) sum = sum * 31 + static_cast<std::uint64_t>(b);
+  written = output.size();
+  std::memset(output.data(), static_cast<int>(sum & 0xff), output.size());
+  return static_cast<long>(sum & 0x7fffffff);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::array<std::uint64_t, 2048> stack_words;
+  const Canary stack_canary(stack_words.data(), stack_words.size(), 44);
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  if (mode == "spin") {  // inside for ever, without a call
+    constexpr std::string_view kReady = "spinning\n";
+    (void)!::write(1, kReady.data(), kReady.size());
+    while (true) check_all();
+  }
+  if (mode == "serve") {
+    std::vector<std::byte> buffer(1 << 17);
+    coffer::serve(buffer, handle);
+  }
+  constexpr int kRounds = 4;
+  for (int round = 0; round < kRounds; ++round) {
+    plain_files(round);
+    sealed_files(static_cast<std::uint64_t>(round) + 1);
+    time_goes_on();
+    randomness_is_random();
+    read_guarded(0);
+    if (mode == "threads" || round == 1) threads_work();
+    constexpr std::string_view kWords = "a line of output\n";
+    const ssize_t put = ::write(1, kWords.data(), kWords.size());
+    must(put >= -1 && put <= static_cast<ssize_t>(kWords.size()));
+    const timespec moment{0, 1000};
+    (void)::nanosleep(&moment, nullptr);
+    time_goes_on();
+    check_all();
+    stack_canary.check();
+  }
+  ::_exit(kGood);
+}
