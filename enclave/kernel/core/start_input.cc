@@ -59,7 +59,7 @@ std::vector<std::string_view> filter_environment(const std::vector<std::string_v
   }
   const bool any = (layout().flags & boundary::kLayoutAnyEnvironment) != 0 && is_debug_enclave();
   for (std::string_view variable : offered) {
-    const std::string_view name(variable.data(), std::min(variable.find('='), variable.size()));
+    const std::string_view name = variable.substr(0, variable.find('='));
     bool pass = any && name.size() < variable.size();
     for (std::string_view entry : allowed) pass = pass || (entry == name && name.size() < variable.size());
     if (pass) result.push_back(variable);

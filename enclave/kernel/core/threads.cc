@@ -93,8 +93,8 @@ std::int64_t clone_thread(const SyscallFrame& frame, const CloneRequest& request
   running.fetch_add(1);
   if (!told || call_host(Request::kSpawn, index).result != 0) {
     running.fetch_sub(1);
-    // Nobody has entered, and begin_thread() refuses who comes later. A thread that runs already keeps its block and its
-    // stack, which the program is about to free: a host that denies it ends the enclave.
+    // Nobody has entered, and begin_thread() refuses who comes later. A thread that runs already keeps its block and
+    // its stack, which the program is about to free: a host that denies it ends the enclave.
     ThreadState expected = ThreadState::kStarting;
     if (!thread.state.compare_exchange_strong(expected, ThreadState::kFree)) {
       panic("the host denies a thread that it has entered");

@@ -50,7 +50,7 @@ class Ref {
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
   template <class U>
     requires std::is_convertible_v<U*, T*>
-  Ref(Ref<U> other) : Ref(static_cast<T*>(other.get())) {}
+  Ref(const Ref<U>& other) : Ref(static_cast<T*>(other.get())) {}
   Ref& operator=(Ref other) noexcept {
     std::swap(object_, other.object_);
     return *this;
