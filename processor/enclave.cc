@@ -100,7 +100,7 @@ SoftEnclave::~SoftEnclave() {
   }
   ::munmap(reinterpret_cast<void*>(base()), secs_.size);
   ::munmap(frames_, pages * sizeof(*frames_));
-  ::munmap(thread_table_, pages * sizeof(*thread_table_));
+  ::munmap(static_cast<void*>(thread_table_), pages * sizeof(*thread_table_));
 }
 
 Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p) {

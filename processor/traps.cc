@@ -251,9 +251,9 @@ void chain(int signal, siginfo_t* info, void* context) {
 // access of its own.
 inline void clear_alignment_check() { asm volatile("pushfq\n\tandl $0xfffbffff, (%%rsp)\n\tpopfq" ::: "memory", "cc"); }
 
-[[gnu::no_stack_protector, gnu::no_sanitize("address", "undefined", "thread")]] void handle_trap(int signal,
-                                                                                                 siginfo_t* info,
-                                                                                                 void* raw) {
+__attribute__((no_stack_protector, no_sanitize("address", "undefined", "thread"))) void handle_trap(int signal,
+                                                                                                    siginfo_t* info,
+                                                                                                    void* raw) {
   auto* context = static_cast<ucontext_t*>(raw);
   Lane* lane = lane_of_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
   if (lane == nullptr) {  // a thread that never entered an enclave

@@ -84,7 +84,8 @@ Result<Ready> get_ready(char** arguments) {
 int main(int argc, char** argv) {
   if (argc != 3) {
     constexpr std::string_view kUsage = "coffer-cell: started by the coffer command and library, not by hand\n";
-    return ::write(2, kUsage.data(), kUsage.size()) < 0 ? 2 : 2;
+    [[maybe_unused]] const ssize_t written = ::write(2, kUsage.data(), kUsage.size());
+    return 2;
   }
   // One arena: the allocator would otherwise ask /sys for the number of CPUs, which the filter forbids.
   ::mallopt(M_ARENA_MAX, 1);

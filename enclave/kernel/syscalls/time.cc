@@ -73,7 +73,7 @@ std::int64_t sys_gettimeofday(const Arguments& c) {
 }
 
 std::int64_t sys_time(const Arguments& c) {
-  const auto now = static_cast<std::int64_t>(fs::realtime_now().seconds);
+  const std::int64_t now = fs::realtime_now().seconds;
   return c.a[0] == 0 || put_user(c.a[0], now) ? now : -EFAULT;
 }
 
