@@ -68,13 +68,15 @@ class InlineRung final : public Rung {
   void destroy() override {
     stop_ = true;
     // Threads inside are interrupted and see stop_; sleepers are woken. An interrupt can miss a thread that is on its
-    // way in or out, so it is repeated until nobody is inside.
+    // way in or out, so it is repeated until nobody is inside: after a pause, because a thread that always has the next
+    // signal waiting never executes an instruction in between.
+    constexpr std::chrono::microseconds kPause{200};
     while (inside_ != 0) {
       for (std::uint32_t i = 0; i < plan_.count; ++i) {
         processor::interrupt_thread(*enclave_, plan_.first_tcs + i * plan_.stride);
         lot_->unpark(i);
       }
-      std::this_thread::yield();
+      if (inside_ != 0) std::this_thread::sleep_for(kPause);
     }
   }
 

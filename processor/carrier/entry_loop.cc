@@ -66,19 +66,6 @@ bool EntryLoop::serve_locally(Registers& registers) {
   }
 }
 
-// After an exception: the enclave's handler at the next SSA frame, then ERESUME where it says so. What the handler's
-// own exceptions or odd answers leave behind is returned for the caller to end with.
-EnterOutcome EntryLoop::handle_exception(Registers& registers) {
-  Registers handler{static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
-  EnterOutcome outcome = eenter(enclave_, tcs_offset_, handler);
-  if (outcome.leaf.ok() && outcome.kind == ExitKind::kExit &&
-      handler.rdi == static_cast<std::uint64_t>(Request::kResume)) {
-    return eresume(enclave_, tcs_offset_, registers);
-  }
-  registers = handler;
-  return outcome;
-}
-
 LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) {
   EnterOutcome outcome = eenter(enclave_, tcs_offset_, registers);
   ExceptionInfo last;
@@ -90,6 +77,11 @@ LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) 
     }
     switch (outcome.kind) {
       case ExitKind::kExit:
+        if (registers.rdi == static_cast<std::uint64_t>(Request::kResume)) {
+          // The enclave's handler, which an interrupt may have stopped on its way, is done with the exception.
+          outcome = eresume(enclave_, tcs_offset_, registers);
+          break;
+        }
         if (!serve_locally(registers)) return {};
         outcome = eenter(enclave_, tcs_offset_, registers);
         break;
@@ -97,8 +89,10 @@ LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) 
         outcome = eresume(enclave_, tcs_offset_, registers);
         break;
       case ExitKind::kException:
+        // The enclave's handler runs at the next SSA frame; where that was the last one, EENTER fails and this ends.
         last = outcome.exception;
-        outcome = handle_exception(registers);
+        registers = {static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
+        outcome = eenter(enclave_, tcs_offset_, registers);
         break;
       case ExitKind::kNone:
         return {.dead = true, .exception = last};

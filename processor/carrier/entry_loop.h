@@ -45,7 +45,6 @@ class EntryLoop {
 
  private:
   [[nodiscard]] bool serve_locally(Registers& registers);
-  [[nodiscard]] EnterOutcome handle_exception(Registers& registers);
 
   SoftEnclave& enclave_;
   ParkingLot& lot_;
