@@ -41,9 +41,9 @@ Ticks work(const std::string& line) {
 int answer_lines() {
   for (std::string line; std::getline(std::cin, line);) {
     try {
-      std::cout << "ok " << work(line) << std::endl;
+      std::cout << "ok " << work(line) << '\n' << std::flush;
     } catch (const std::exception& error) {
-      std::cout << "failed " << error.what() << std::endl;
+      std::cout << "failed " << error.what() << '\n' << std::flush;
     }
   }
   return 0;

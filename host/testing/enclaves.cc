@@ -19,7 +19,7 @@ namespace coffer::host::testing {
 namespace {
 
 [[noreturn]] void stop(const std::string& why) {
-  std::cerr << "cannot test: " << why << std::endl;
+  std::cerr << "cannot test: " << why << '\n' << std::flush;
   std::_Exit(3);
 }
 

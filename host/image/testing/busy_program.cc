@@ -81,6 +81,7 @@ int main(int argc, char** argv) {
   int missing = ::stat("/nowhere/at/all", &status);
   std::cout << sum_of_threads() << ' ' << status_of_child() << ' ' << through_a_pipe() << ' ' << signals << ' '
             << caught << ' ' << counts["VmRSS"] << ' ' << large.back() << ' ' << missing << ' ' << argc << ' '
-            << (argc > 1 ? argv[1] : "") << std::endl;
+            << (argc > 1 ? argv[1] : "") << '\n'
+            << std::flush;
   return argc > 1 ? 5 : 0;
 }

@@ -141,7 +141,7 @@ int echo_input() {
 int main(int argc, char** argv) {
   const std::string what = argc > 1 ? argv[1] : "";
   const std::string how = argc > 2 ? argv[2] : "";
-  if (what == "exit") return std::atoi(how.c_str());
+  if (what == "exit") return std::stoi(how);
   if (what == "say") say(how.c_str());
   if (what == "abort") std::abort();
   if (what == "throw") throw std::runtime_error("nobody catches this");

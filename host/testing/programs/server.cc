@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -66,7 +67,7 @@ void serve_here() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int workers = argc > 1 ? std::atoi(argv[1]) : 1;
+  const int workers = argc > 1 ? std::stoi(argv[1]) : 1;
   for (int i = 1; i < workers; ++i) std::thread(serve_here).detach();
   serve_here();
 }
