@@ -61,8 +61,7 @@ struct ControlAnswer {
 struct ControlHello {
   std::uint32_t version;
   std::uint32_t status;  // 0, or 2 and `text` says why the cell cannot run
-  std::int32_t vault;    // process id of the cell's vault, a child of the host too
-  char text[1012];
+  char text[1016];
 };
 inline constexpr std::uint32_t kControlVersion = 1;
 

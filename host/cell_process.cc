@@ -108,7 +108,6 @@ Result<std::unique_ptr<CellProcess>> CellProcess::start(const Arena& arena) {
     return fail(ErrorKind::kSystem, "the cell ended before it was ready (" + program->string() + ")");
   }
   hello.text[sizeof(hello.text) - 1] = '\0';
-  cell->vault_ = hello.vault;
   if (hello.version != boundary::kControlVersion) {
     return fail(ErrorKind::kSystem, program->string() + " is of another version; reinstall");
   }
@@ -154,12 +153,10 @@ void CellProcess::kill() {
 void CellProcess::reap() {
   const std::scoped_lock guard(reap_lock_);
   if (reaped_) return;
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
-  if (vault_ > 0) {
-    ::kill(vault_, SIGKILL);
-    while (::waitpid(vault_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+  // The cell leads a process group of its own, and its vault, a child of ours too, is in it: whichever of the two came
+  // into being is ended and waited for, also where the cell died before it could say anything.
+  ::kill(-pid_, SIGKILL);
+  while (::waitpid(-pid_, nullptr, 0) > 0 || errno == EINTR) {
   }
   reaped_ = true;
 }

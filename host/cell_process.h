@@ -38,7 +38,6 @@ class CellProcess {
   void reap();
 
   pid_t pid_;
-  pid_t vault_ = 0;  // ends when the cell does, and is waited for with it
   FileDescriptor socket_;
   std::mutex ask_lock_;
   std::mutex reap_lock_;  // against a kill() of a process id that is another's by then

@@ -35,8 +35,8 @@ std::optional<std::uint64_t> parse_hex(std::string_view text) {
   return value;
 }
 
-int say_hello(std::uint32_t status, std::string_view text, int vault = 0) {
-  ControlHello hello{.version = boundary::kControlVersion, .status = status, .vault = vault, .text = {}};
+int say_hello(std::uint32_t status, std::string_view text) {
+  ControlHello hello{.version = boundary::kControlVersion, .status = status, .text = {}};
   std::memcpy(hello.text, text.data(), std::min(text.size(), sizeof(hello.text) - 1));
   const bool sent = ::send(kSocket, &hello, sizeof(hello), MSG_NOSIGNAL) == sizeof(hello);
   return sent && status == 0 ? 0 : 2;
@@ -55,7 +55,7 @@ Result<cell::Arena> map_arena(std::string_view address, std::string_view size) {
 
 struct Ready {
   cell::Arena arena;
-  cell::Vault vault;
+  std::shared_ptr<const processor::KeySource> vault;
   std::string missing;
 };
 
@@ -91,8 +91,8 @@ int main(int argc, char** argv) {
   ::mallopt(M_ARENA_MAX, 1);
   auto ready = get_ready(argv);
   if (!ready) return say_hello(2, ready.error().message);
-  if (int status = say_hello(0, ready->missing, ready->vault.process_id); status != 0) return status;
-  cell::Control(kSocket, ready->arena, std::move(ready->vault.keys)).serve();
+  if (int status = say_hello(0, ready->missing); status != 0) return status;
+  cell::Control(kSocket, ready->arena, std::move(ready->vault)).serve();
   // The host has gone. Workers may be inside the enclave: end all of them without unwinding.
   ::_exit(0);
 }

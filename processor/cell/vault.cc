@@ -137,7 +137,7 @@ std::shared_ptr<const KeySource> connect_vault(FileDescriptor socket) {
   return std::make_shared<const RemoteVault>(std::move(socket));
 }
 
-Result<Vault> start_vault() {
+Result<std::shared_ptr<const KeySource>> start_vault() {
   std::array<int, 2> pair{};
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) {
     return system_error("cannot make the vault's socket", errno);
@@ -162,7 +162,7 @@ Result<Vault> start_vault() {
   if (!receive_whole(ours.get(), line)) return fail(ErrorKind::kSystem, "the vault ended before it was ready");
   line.back() = '\0';
   if (line.front() != '\0') return input_error(line.data());
-  return Vault{connect_vault(std::move(ours)), child};
+  return connect_vault(std::move(ours));
 }
 
 }  // namespace coffer::cell

@@ -12,15 +12,11 @@
 
 namespace coffer::cell {
 
-struct Vault {
-  std::shared_ptr<const processor::KeySource> keys;
-  int process_id = 0;  // a child of this process's parent, which waits for it
-};
-
-// Starts the vault, which loads (or makes) the fuses of $COFFER_HOME itself, and returns this process's way to it. Call
-// it after seal_process() and before any thread exists; the vault keeps no descriptor but its end of the socket and
-// ends when the cell does. An error of the fuses comes back as this call's.
-[[nodiscard]] Result<Vault> start_vault();
+// Starts the vault, a child of this process's parent and a member of its process group, which loads (or makes) the
+// fuses of $COFFER_HOME itself, and returns this process's way to it. Call it after seal_process() and before any
+// thread exists; the vault keeps no descriptor but its end of the socket and ends when the cell does. An error of the
+// fuses comes back as this call's.
+[[nodiscard]] Result<std::shared_ptr<const processor::KeySource>> start_vault();
 
 // The vault's own loop over `socket`, for tests: serves until the other end is closed.
 void serve_vault(int socket, const processor::KeySource& fuses);
