@@ -236,7 +236,8 @@ void HostileCarrier::destroy() {
       processor::interrupt_thread(*enclave_, plan_.first_tcs + i * plan_.stride);
       lot_->unpark(i);
     }
-    std::this_thread::yield();
+    // A thread that always has the next signal waiting never executes an instruction: leave it time.
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
   }
 }
 
