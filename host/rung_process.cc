@@ -31,7 +31,7 @@ class Placement {
  public:
   void before_wake(std::uint32_t worker) {
     const int cpu = ::sched_getcpu();
-    if (cpu < 0 || cpu == cpu_) return;
+    if (cpu < 0 || cpu == cpu_ || worker == 0) return;
     cpu_set_t one;
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(cpu), &one);
@@ -43,7 +43,8 @@ class Placement {
   // For sides that spin: the worker anywhere but here.
   void keep_apart(std::uint32_t worker) {
     const int cpu = ::sched_getcpu();
-    if (cpu < 0 || cpu == avoided_) return;
+    // A worker that has not told its id yet is still starting; 0 would mean the caller itself.
+    if (cpu < 0 || cpu == avoided_ || worker == 0) return;
     cpu_set_t others;
     std::memset(&others, 0xff, sizeof(others));
     CPU_CLR(static_cast<unsigned>(cpu), &others);
