@@ -12,8 +12,13 @@ namespace coffer::host {
 namespace {
 
 constexpr std::uint64_t kPage = 4096;
+#if defined(__SANITIZE_THREAD__)
+constexpr std::uint64_t kLowest = 0x10'0000'0000;  // the sanitizer keeps the usual range for itself
+constexpr std::uint64_t kHighest = 0x78'0000'0000;
+#else
 constexpr std::uint64_t kLowest = 0x1000'0000'0000;  // between the program's mappings and the stacks and libraries
 constexpr std::uint64_t kHighest = 0x5000'0000'0000;
+#endif
 constexpr std::uint64_t kAlignment = std::uint64_t{2} << 20;
 constexpr int kAttempts = 64;
 

@@ -320,8 +320,9 @@ class Intruder final : public Attacker {
   Intruder(std::uint64_t command, std::uint32_t into) : command_(command), into_(into) {}
   void use(Rung* rung) { rung_ = rung; }
   void on_answer(std::uint32_t thread, const Registers& request, Registers& answer) override {
+    if (thread != 0) return;
     if (request.rdi == 0) start_ = answer;
-    if (thread != 0 || busy_ || ++count_ % 5 != 0) return;
+    if (busy_ || ++count_ % 5 != 0) return;
     busy_ = true;
     Registers registers = start_;
     registers.rdi = command_;
