@@ -98,16 +98,20 @@ SoftEnclave::~SoftEnclave() {
       }
     }
   }
-  ::munmap(reinterpret_cast<void*>(base()), secs_.size);
+  if (config_.host_pages == nullptr) ::munmap(reinterpret_cast<void*>(base()), secs_.size);
   ::munmap(frames_, pages * sizeof(*frames_));
   ::munmap(static_cast<void*>(thread_table_), pages * sizeof(*thread_table_));
 }
 
-Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p) {
+Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p, std::uint64_t base_address) {
   const std::scoped_lock guard(lock_);
   if (created_ || !create_parameters_valid(p)) return general_protection();
-  void* elrange = reserve_elrange(p.size);
-  if (elrange == nullptr) {
+  if (config_.host_pages != nullptr) {
+    if (base_address % p.size != 0) return general_protection();
+    epc_.memory().follow(config_.host_pages, base_address);
+  } else if (void* elrange = reserve_elrange(p.size); elrange != nullptr) {
+    base_address = reinterpret_cast<std::uint64_t>(elrange);
+  } else {
     return fail(ErrorKind::kSystem, "no room for an enclave of " + std::to_string(p.size) +
                                         " bytes in this process's address space (ulimit -v?)");
   }
@@ -115,7 +119,7 @@ Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p) {
   thread_table_ = reserve_table<ThreadState*>(p.size / kPageSize);
   if (frames_ == nullptr || thread_table_ == nullptr) return fail(ErrorKind::kSystem, "no memory for the page tables");
   secs_.size = p.size;
-  secs_.base_address = reinterpret_cast<std::uint64_t>(elrange);
+  secs_.base_address = base_address;
   secs_.ssa_frame_size = p.ssa_frame_size;
   secs_.misc_select = p.misc_select;
   secs_.attributes = p.attributes;
@@ -195,7 +199,9 @@ LeafOutcome SoftEnclave::add_run(std::uint64_t offset, SecinfoFlags flags, ByteV
 bool SoftEnclave::place_content(std::uint64_t offset, SecinfoFlags flags, const Epc::Run& run, ByteView content) {
   const bool writable = flags.writable() && !flags.executable();
   ProtectedMemory& memory = epc_.memory();
-  if (!writable && !memory.fill_plain(run.first, content)) return false;
+  // A page that the host has not mapped yet cannot be written where it will stand.
+  const bool fill_first = !writable || config_.host_pages != nullptr;
+  if (fill_first && !all_zero(content) && !memory.fill_plain(run.first, content)) return false;
   auto backing = memory.map(base() + offset, run.first, run.count, protection_of(flags),
                             writable ? Backing::kSecret : Backing::kPlain);
   if (!backing) return false;
@@ -203,7 +209,8 @@ bool SoftEnclave::place_content(std::uint64_t offset, SecinfoFlags flags, const 
     const std::uint64_t at = std::uint64_t{i} * kPageSize;
     const ByteView page = content.subspan(at, kPageSize);
     // Frames come zeroed, so a zero page needs no touch: its memory is made when the enclave first uses it.
-    if (writable && !all_zero(page)) std::memcpy(reinterpret_cast<void*>(base() + offset + at), page.data(), kPageSize);
+    if (!fill_first && !all_zero(page))
+      std::memcpy(reinterpret_cast<void*>(base() + offset + at), page.data(), kPageSize);
     epc_.entry(run.first + i) = {.linear_offset = offset + at,
                                  .type = PageType::kReg,
                                  .permissions = static_cast<std::uint8_t>(flags.permissions()),
@@ -282,11 +289,14 @@ LeafOutcome SoftEnclave::eremove(std::uint64_t offset) {
   const bool anyone_inside = std::ranges::any_of(threads_, [](const auto& thread) { return thread->busy.load(); });
   if (anyone_inside) return leaf_error(LeafError::kEnclaveActive);
   EpcmEntry& entry = epc_.entry(*slot - 1);
-  if (entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0 && !entry.pending) {
+  if (entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0 && !entry.pending &&
+      config_.host_pages == nullptr) {
     std::memset(reinterpret_cast<void*>(base() + offset), 0, kPageSize);
   }
   if (entry.type == PageType::kTcs) thread_table_[offset / kPageSize] = nullptr;
-  if (!ProtectedMemory::reserve(base() + offset, kPageSize)) return general_protection();
+  if (host_allows(offset, PROT_NONE) && !ProtectedMemory::reserve(base() + offset, kPageSize)) {
+    return general_protection();
+  }
   epc_.release(*slot - 1);
   *slot = 0;
   return {};
@@ -337,6 +347,7 @@ bool SoftEnclave::pages_allow(std::uint64_t offset, std::uint64_t length, std::u
     if (frames_[page] == 0) return false;
     const EpcmEntry& entry = epc_.entry(frames_[page] - 1);
     if (entry.type != PageType::kReg || entry.pending || (entry.permissions & permissions) != permissions) return false;
+    if (!host_allows(page * kPageSize, protection_of({permissions}))) return false;
   }
   return true;
 }

@@ -10,12 +10,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
 #include "processor/epc.h"
+#include "processor/host_pages.h"
 #include "processor/keys.h"
 #include "sgx/builder.h"
 
@@ -52,6 +54,8 @@ struct EnclaveConfig {
   std::uint64_t epc_size = 0;  // bytes
   bool want_secret_memory = true;
   bool debug_only = false;  // refuse production enclaves at EINIT: the rung protects nothing
+  // The mappings of a program that owns ELRANGE itself; null where this class does. Outlives the enclave.
+  const HostPages* host_pages = nullptr;
 };
 
 // How the fast path's gate finds its way: at a fixed address while the enclave lives; read by entry.S.
@@ -71,8 +75,9 @@ class SoftEnclave {
   SoftEnclave& operator=(const SoftEnclave&) = delete;
 
   // --- ENCLS
-  // Reserves ELRANGE at a place of its own choosing (SECS.BASEADDR). Result: the machine refused addresses or memory.
-  [[nodiscard]] Result<LeafOutcome> ecreate(const sgx::CreateParameters& parameters);
+  // Reserves ELRANGE at a place of its own choosing (SECS.BASEADDR); with host_pages it stands at `base`, which is
+  // aligned to its size, and nothing is reserved. Result: the machine refused addresses or memory.
+  [[nodiscard]] Result<LeafOutcome> ecreate(const sgx::CreateParameters& parameters, std::uint64_t base = 0);
   // EADD of each page of `content` and EEXTEND of the chunks in `extend`, page by page as EnclaveBuilder says.
   [[nodiscard]] LeafOutcome eadd(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content,
                                  sgx::ExtendMask extend);
@@ -109,6 +114,19 @@ class SoftEnclave {
   // executable or not there.
   [[nodiscard]] bool patch_code(std::uint64_t offset, ByteView code);
 
+  // --- with host_pages
+  // The mappings over [offset, offset + length), whole pages, have changed: shows the enclave's pages there as they now
+  // allow. What is not mapped any more is left to its new owner.
+  void host_pages_changed(std::uint64_t offset, std::uint64_t length);
+  // A page fault of the enclave at `address`, as the operating system's handler takes it: adds the page by EAUG where
+  // the access is to a mapped address without one.
+  void demand_page(std::uint64_t address, std::uint32_t error_code);
+  // The error code of a page fault: with the SGX bit where the mapping allows the access and the EPCM does not.
+  // `error_code` has the access (W, I/D) as the machine tells it.
+  [[nodiscard]] std::uint32_t page_fault_code(std::uint64_t address, std::uint32_t error_code) const;
+  // What the EPCM says of the page at `offset`; nothing where none is there.
+  [[nodiscard]] std::optional<EpcmEntry> page_at(std::uint64_t offset) const;
+
   struct Usage {
     std::uint64_t epc_pages, used_pages, added_later_pages;
   };
@@ -126,6 +144,7 @@ class SoftEnclave {
   [[nodiscard]] LeafOutcome accept_one(std::uint64_t offset, sgx::SecinfoFlags wanted);
   [[nodiscard]] bool flush_accepted(std::uint64_t first, std::uint64_t end);
   [[nodiscard]] std::uint32_t* frame_slot(std::uint64_t offset) const { return &frames_[offset / sgx::kPageSize]; }
+  [[nodiscard]] bool host_allows(std::uint64_t offset, int protection) const;
   [[nodiscard]] LeafOutcome eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
 
   EnclaveConfig config_;

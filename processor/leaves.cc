@@ -83,9 +83,10 @@ LeafOutcome SoftEnclave::egetkey(std::uint64_t request_address, std::uint64_t ou
 LeafOutcome SoftEnclave::accept_one(std::uint64_t offset, SecinfoFlags wanted) {
   if (*frame_slot(offset) == 0) {
     // The page fault of a growable enclave: the driver adds the page, and some after it, and EACCEPT starts again.
+    if (!host_allows(offset, PROT_READ)) return page_fault(base() + offset);
     std::uint32_t ahead = 1;
     const std::uint64_t page = offset / kPageSize;
-    const bool plenty = epc_.free_count() > epc_.frame_count() / 4;
+    const bool plenty = config_.host_pages == nullptr && epc_.free_count() > epc_.frame_count() / 4;
     while (plenty && ahead < kAugmentAhead && page + ahead < size() / kPageSize && frames_[page + ahead] == 0) ++ahead;
     std::uint32_t added = 0;
     if (auto grown = eaug_locked(offset, ahead, &added); !grown.ok()) return grown;
@@ -102,7 +103,7 @@ LeafOutcome SoftEnclave::accept_one(std::uint64_t offset, SecinfoFlags wanted) {
 }
 
 bool SoftEnclave::flush_accepted(std::uint64_t first, std::uint64_t end) {
-  return first == end || ::mprotect(reinterpret_cast<void*>(base() + first), end - first, PROT_READ | PROT_WRITE) == 0;
+  return first == end || epc_.memory().protect(base() + first, end - first, PROT_READ | PROT_WRITE);
 }
 
 LeafOutcome SoftEnclave::eaccept(std::uint64_t secinfo_address, std::uint64_t address, std::uint64_t count) {

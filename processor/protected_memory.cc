@@ -13,6 +13,8 @@ namespace coffer::processor {
 
 namespace {
 
+constexpr int kEverything = PROT_READ | PROT_WRITE | PROT_EXEC;
+
 FileDescriptor open_secret(std::size_t size, std::string* missing) {
   FileDescriptor fd(static_cast<int>(::syscall(SYS_memfd_secret, 0)));
   if (!fd) {
@@ -43,8 +45,41 @@ Result<ProtectedMemory> ProtectedMemory::open(std::size_t size, bool want_secret
   return memory;
 }
 
+std::optional<int> ProtectedMemory::host_protection(std::uintptr_t address) const {
+  return host_pages_ == nullptr ? kEverything : host_pages_->protection(address - host_base_);
+}
+
 Result<Backing> ProtectedMemory::map(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
                                      Backing backing) {
+  if (host_pages_ == nullptr) return map_run(address, frame, count, protection, backing);
+  Result<Backing> mapped = Backing::kPlain;
+  for (std::size_t first = 0; first < count && mapped;) {
+    const std::optional<int> allowed = host_protection(address + first * sgx::kPageSize);
+    std::size_t end = first + 1;
+    while (end < count && host_protection(address + end * sgx::kPageSize) == allowed) ++end;
+    if (allowed) {
+      mapped = map_run(address + first * sgx::kPageSize, frame + first, end - first, protection & *allowed, backing);
+    }
+    first = end;
+  }
+  return mapped;
+}
+
+bool ProtectedMemory::protect(std::uintptr_t address, std::size_t size, int protection) {
+  for (const std::uintptr_t limit = address + size; address < limit;) {
+    const std::optional<int> allowed = host_protection(address);
+    std::uintptr_t end = host_pages_ == nullptr ? limit : address + sgx::kPageSize;
+    while (end < limit && host_protection(end) == allowed) end += sgx::kPageSize;
+    if (allowed && ::mprotect(reinterpret_cast<void*>(address), end - address, protection & *allowed) != 0) {
+      return false;
+    }
+    address = end;
+  }
+  return true;
+}
+
+Result<Backing> ProtectedMemory::map_run(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
+                                         Backing backing) {
   void* where = reinterpret_cast<void*>(address);
   const std::size_t size = count * sgx::kPageSize;
   const auto offset = static_cast<off_t>(frame * sgx::kPageSize);

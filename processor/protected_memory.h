@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
 #include "base/file.h"
 #include "base/result.h"
+#include "processor/host_pages.h"
 
 namespace coffer::processor {
 
@@ -24,6 +26,14 @@ class ProtectedMemory {
   // (the memlock limit) becomes an ordinary one and is counted; the backing that was used is returned.
   [[nodiscard]] Result<Backing> map(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
                                     Backing backing);
+  // Changes what pages that map() has mapped allow.
+  [[nodiscard]] bool protect(std::uintptr_t address, std::size_t size, int protection);
+  // From now on map() and protect() open pages of the enclave at `base` no further than `pages` says, and leave alone
+  // addresses that it does not map. `pages` outlives this.
+  void follow(const HostPages* pages, std::uintptr_t base) {
+    host_pages_ = pages;
+    host_base_ = base;
+  }
   // Fills plain frames before they are mapped read-only or executable.
   [[nodiscard]] Result<void> fill_plain(std::size_t frame, ByteView content);
   // Changes bytes of a plain frame (fast paths in code that is mapped without write permission).
@@ -38,6 +48,12 @@ class ProtectedMemory {
   [[nodiscard]] const std::string& missing() const { return missing_; }
 
  private:
+  [[nodiscard]] Result<Backing> map_run(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
+                                        Backing backing);
+  [[nodiscard]] std::optional<int> host_protection(std::uintptr_t address) const;
+
+  const HostPages* host_pages_ = nullptr;
+  std::uintptr_t host_base_ = 0;
   FileDescriptor secret_;
   FileDescriptor plain_;
   std::string missing_;
