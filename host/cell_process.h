@@ -1,13 +1,11 @@
-// The host's end of a cell: starting the process, its control socket, its end.
+// The host's end of a cell: its control socket and its end. The cell is a child of this process, or, where cofferd
+// runs, a child of the daemon and another user's; whoever has a CellProcess cannot tell the two apart.
 #pragma once
 
-#include <sys/types.h>
-
-#include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/file.h"
@@ -19,31 +17,43 @@ namespace coffer::host {
 
 class CellProcess {
  public:
-  // Starts a cell that maps `arena`. Input error "arena address taken" where the cell has that address in use.
-  [[nodiscard]] static Result<std::unique_ptr<CellProcess>> start(const Arena& arena);
-  ~CellProcess();  // kill()s and waits
+  // Starts a cell that maps `arena`, with `epc_size` bytes of protected memory to come. By the daemon where there is
+  // one (daemon_socket()), else as a child. Input error "arena address taken" where the cell has that address in use;
+  // Refused where the daemon's limits say no.
+  [[nodiscard]] static Result<std::unique_ptr<CellProcess>> start(const Arena& arena, std::uint64_t epc_size);
+  virtual ~CellProcess() = default;  // kill()s and waits
   CellProcess(const CellProcess&) = delete;
   CellProcess& operator=(const CellProcess&) = delete;
 
   // One control message and its answer. Lost where the cell has died.
   [[nodiscard]] Result<boundary::ControlAnswer> ask(const boundary::ControlMessage& message);
-  // Calls `on_death` once, on a thread of its own, when the process has ended for whatever reason.
-  void watch(std::function<void()> on_death);
-  void kill();
+  // Calls `on_death` once, on a thread of its own, when the cell or its vault has ended for whatever reason; the other
+  // of the two is ended before.
+  virtual void watch(std::function<void()> on_death) = 0;
+  virtual void kill() = 0;
   [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
-  [[nodiscard]] pid_t pid() const { return pid_; }
+
+ protected:
+  explicit CellProcess(FileDescriptor socket) : socket_(std::move(socket)) {}
+  [[nodiscard]] int socket() const { return socket_.get(); }
 
  private:
-  CellProcess(pid_t pid, FileDescriptor socket) : pid_(pid), socket_(std::move(socket)) {}
-  void reap();
+  // The cell's first message: that it is ready, or why not.
+  [[nodiscard]] Result<void> greet();
 
-  pid_t pid_;
   FileDescriptor socket_;
   std::mutex ask_lock_;
-  std::mutex reap_lock_;  // against a kill() of a process id that is another's by then
-  bool reaped_ = false;
   std::vector<std::string> missing_;
-  std::thread watcher_;
 };
+
+// A cell that is a child of this process.
+[[nodiscard]] Result<std::unique_ptr<CellProcess>> start_child_cell(const Arena& arena);
+// A cell that the daemon at `socket_path` starts.
+[[nodiscard]] Result<std::unique_ptr<CellProcess>> start_daemon_cell(const std::string& socket_path, const Arena& arena,
+                                                                     std::uint64_t epc_size);
+
+// Where cofferd listens: $COFFER_DAEMON, else /run/coffer/cofferd.sock where that is there. Empty: no daemon, cells are
+// children ("none" in $COFFER_DAEMON says so whatever is there).
+[[nodiscard]] std::string daemon_socket();
 
 }  // namespace coffer::host

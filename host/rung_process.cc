@@ -235,7 +235,7 @@ Result<std::unique_ptr<Rung>> make_process_rung(const RungOptions& options) {
   for (int attempt = 0;; ++attempt) {
     auto arena = Arena::make(options.arena_size);
     if (!arena) return std::unexpected(arena.error());
-    auto cell = CellProcess::start(*arena);
+    auto cell = CellProcess::start(*arena, options.epc_size);
     if (cell) return std::make_unique<ProcessRung>(std::move(*arena), std::move(*cell), options.epc_size);
     // The cell's own mappings are random: where they met the arena, another address does.
     if (cell.error().message != "arena address taken" || attempt + 1 == kStartAttempts) {

@@ -1,0 +1,152 @@
+// cofferd: the daemon of a machine. docs/daemon.md tells what it adds and how it is set up.
+#include <fmt/format.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+
+#include "base/file.h"
+#include "host/image/settings.h"
+#include "host/parts.h"
+#include "node/daemon.h"
+#include "node/settings.h"
+
+namespace {
+
+using namespace coffer;
+
+struct Options {
+  std::string config, socket, state, epc, epc_per_user, user;
+};
+
+constexpr const char* kDefaultConfig = "/etc/coffer/cofferd.toml";
+
+Result<void> override_size(const char* option, const std::string& text, std::uint64_t& place) {
+  if (text.empty()) return {};
+  auto size = image::parse_size(text);
+  if (!size) return input_error(fmt::format("{} {}: {}", option, text, size.error().message));
+  place = *size;
+  return {};
+}
+
+Result<node::Settings> settings_of(const Options& options) {
+  const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
+  node::Settings settings = node::default_settings(pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
+  const std::string config = options.config.empty() ? kDefaultConfig : options.config;
+  if (!options.config.empty() || ::access(config.c_str(), F_OK) == 0) {
+    auto text = read_file(config, std::size_t{1} << 20);
+    if (!text) return std::unexpected(text.error());
+    auto read = node::parse_settings({reinterpret_cast<const char*>(text->data()), text->size()}, config, settings);
+    if (!read) return read;
+    settings = *read;
+  }
+  if (!options.socket.empty()) settings.socket = options.socket;
+  if (!options.state.empty()) settings.state = options.state;
+  if (auto set = override_size("--epc", options.epc, settings.limits.total); !set) {
+    return std::unexpected(set.error());
+  }
+  if (auto set = override_size("--epc-per-user", options.epc_per_user, settings.limits.per_user); !set) {
+    return std::unexpected(set.error());
+  }
+  return settings;
+}
+
+// The one capability that cells have a use for: secret memory is locked memory. They inherit it.
+void keep_locking_memory() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> kept{};
+  constexpr std::uint32_t kBit = 1U << CAP_IPC_LOCK;
+  kept[0] = {kBit, kBit, kBit};
+  if (::syscall(SYS_capset, &header, kept.data()) == 0) {
+    ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_IPC_LOCK, 0, 0);
+  }
+}
+
+// Secret memory is bounded by the locked-memory limit or, where that cannot be raised, needs the capability.
+void prepare_locked_memory() {
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  if (::setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0) return;
+  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_IPC_LOCK, 0, 0) == 1) return;
+  std::fprintf(stderr,
+               "cofferd: note: the locked-memory limit cannot be raised and CAP_IPC_LOCK is missing: enclave pages "
+               "beyond the limit stand in ordinary memory; start it as root, or with LimitMEMLOCK=infinity\n");
+}
+
+// Becomes the user who owns the platform's keys and the cells; of root's rights it keeps the locking of memory.
+Result<void> become(const std::string& name, const std::filesystem::path& state) {
+  const passwd* user = ::getpwnam(name.c_str());
+  if (user == nullptr) return input_error("--user " + name + ": there is no such user");
+  std::error_code error;
+  std::filesystem::create_directories(state, error);
+  if (error) return system_error("cannot make " + state.string(), error.value());
+  if (::chown(state.c_str(), user->pw_uid, user->pw_gid) != 0 || ::chmod(state.c_str(), 0700) != 0) {
+    return system_error("cannot give " + state.string() + " to " + name, errno);
+  }
+  ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+  if (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0) {
+    return system_error("cannot become " + name, errno);
+  }
+  keep_locking_memory();
+  return {};
+}
+
+Result<void> run(const Options& options) {
+  auto settings = settings_of(options);
+  if (!settings) return std::unexpected(settings.error());
+  auto program = host::find_part("coffer-cell");
+  if (!program) return std::unexpected(program.error());
+  node::Cells cells(*program, settings->state, settings->limits);
+  auto daemon = node::Daemon::listen(settings->socket, cells, [](const std::string& line) {
+    std::fprintf(stderr, "cofferd: %s\n", line.c_str());
+  });
+  if (!daemon) return std::unexpected(daemon.error());
+  if (!options.user.empty()) {
+    if (auto became = become(options.user, settings->state); !became) return became;
+  }
+  prepare_locked_memory();
+  // What this process holds is nobody else's: no debugger of its own user, no core dump.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  std::printf("cofferd: listening at %s\n", settings->socket.c_str());
+  std::fflush(stdout);
+  return (*daemon)->serve();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("cofferd: owns the platform's keys and the cells of a machine, and shares its protected memory out");
+  Options options;
+  app.set_version_flag("--version", COFFER_VERSION);
+  app.add_option("--config", options.config, fmt::format("settings (default: {} where it is there)", kDefaultConfig));
+  app.add_option("--socket", options.socket, "where to listen (default: /run/coffer/cofferd.sock)");
+  app.add_option("--state", options.state, "folder of the platform's keys (default: /var/lib/coffer)");
+  app.add_option("--epc", options.epc, "protected memory for all users together, e.g. 8G");
+  app.add_option("--epc-per-user", options.epc_per_user, "protected memory for one user, e.g. 2G");
+  app.add_option("--user", options.user, "become this user once the socket is there (as root)");
+  app.footer(
+      "Examples:\n"
+      "  systemctl start cofferd\n"
+      "  cofferd --user coffer --epc 8G --epc-per-user 2G\n"
+      "  cofferd --socket ./cofferd.sock --state ./platform      (for trying it out)\n\n"
+      "Programs find it at its usual place, or through COFFER_DAEMON=SOCKET. SIGTERM ends it and its cells.\n"
+      "Exit status: 0 ended by a signal, 2 usage, input or system error.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? 0 : 2;
+  }
+  if (auto done = run(options); !done) {
+    std::fprintf(stderr, "cofferd: %s\n", done.error().message.c_str());
+    return 2;
+  }
+  return 0;
+}

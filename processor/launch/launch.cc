@@ -1,0 +1,83 @@
+#include "processor/launch/launch.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <csignal>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+
+#include "base/file.h"
+
+namespace coffer::processor {
+
+namespace {
+
+// Descriptors 3 and 4 are the cell's: keep the originals clear of them.
+constexpr int kFirstFree = 16;
+
+std::string hexadecimal(std::uint64_t value) {
+  std::array<char, 16> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, 16).ptr;
+  return {text.data(), end};
+}
+
+std::vector<char*> pointers(std::vector<std::string>& strings) {
+  std::vector<char*> result;
+  result.reserve(strings.size() + 1);
+  for (std::string& s : strings) result.push_back(s.data());
+  result.push_back(nullptr);
+  return result;
+}
+
+// In a session of its own: the terminal's signals are for the program that owns the terminal.
+class Attributes {
+ public:
+  Attributes() {
+    ::posix_spawnattr_init(&attributes_);
+    sigset_t all;
+    sigset_t none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    ::posix_spawnattr_setsigdefault(&attributes_, &all);
+    ::posix_spawnattr_setsigmask(&attributes_, &none);
+    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    ::posix_spawn_file_actions_init(&actions_);
+  }
+  ~Attributes() {
+    ::posix_spawn_file_actions_destroy(&actions_);
+    ::posix_spawnattr_destroy(&attributes_);
+  }
+  Attributes(const Attributes&) = delete;
+  Attributes& operator=(const Attributes&) = delete;
+
+  void hand(int fd, int as) { ::posix_spawn_file_actions_adddup2(&actions_, fd, as); }
+  [[nodiscard]] const posix_spawn_file_actions_t* actions() const { return &actions_; }
+  [[nodiscard]] const posix_spawnattr_t* attributes() const { return &attributes_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+  posix_spawnattr_t attributes_{};
+};
+
+}  // namespace
+
+Result<pid_t> start_cell(const CellLaunch& launch) {
+  const FileDescriptor control(::fcntl(launch.control, F_DUPFD_CLOEXEC, kFirstFree));
+  const FileDescriptor arena(::fcntl(launch.arena, F_DUPFD_CLOEXEC, kFirstFree));
+  if (!control || !arena) return system_error("too many open files to start a cell", errno);
+  Attributes attributes;
+  attributes.hand(control.get(), 3);
+  attributes.hand(arena.get(), 4);
+  std::vector<std::string> arguments = {launch.program.string(), hexadecimal(launch.arena_base),
+                                        hexadecimal(launch.arena_size)};
+  std::vector<std::string> environment = launch.environment;
+  pid_t pid = -1;
+  const int error = ::posix_spawn(&pid, launch.program.c_str(), attributes.actions(), attributes.attributes(),
+                                  pointers(arguments).data(), pointers(environment).data());
+  if (error != 0) return system_error("cannot start " + launch.program.string(), error);
+  return pid;
+}
+
+}  // namespace coffer::processor

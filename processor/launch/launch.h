@@ -1,0 +1,28 @@
+// Starting a cell: whoever does it, the host itself or cofferd for it. Needs nothing of the processor but its program.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace coffer::processor {
+
+struct CellLaunch {
+  std::filesystem::path program;  // coffer-cell
+  int control = -1;               // the cell's end of its control socket; stays the caller's
+  int arena = -1;                 // the arena's file; stays the caller's
+  std::uint64_t arena_base = 0, arena_size = 0;
+  std::vector<std::string> environment;  // "NAME=value": where the platform's state is, and nothing else
+};
+
+// Starts the cell in a session and process group of its own, whose number is the process id that is returned. Its vault
+// will be a child of this process and a member of that group. The first message on the control socket is the cell's
+// ControlHello (boundary/slot.h).
+[[nodiscard]] Result<pid_t> start_cell(const CellLaunch& launch);
+
+}  // namespace coffer::processor
