@@ -25,6 +25,9 @@ constexpr const char* kExamples =
 #ifdef COFFER_VERB_report
     "  coffer report --help                            what an enclave's report proves\n"
 #endif
+#ifdef COFFER_VERB_seal
+    "  coffer seal FILE -o FILE.sealed                 a file for enclaves of this platform only\n"
+#endif
     "\nEvery verb has --help with examples. Exit status: 0 yes, 1 the answer is no, 2 usage or input error.";
 
 void add_verbs(CLI::App& app, int& status) {
@@ -39,6 +42,9 @@ void add_verbs(CLI::App& app, int& status) {
 #endif
 #ifdef COFFER_VERB_report
   add_report(app, status);
+#endif
+#ifdef COFFER_VERB_seal
+  add_seal(app, status);
 #endif
 #ifdef COFFER_VERB_doctor
   add_doctor(app, status);

@@ -17,6 +17,7 @@ void add_sign(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);
+void add_seal(CLI::App& app, int& status);  // seal and unseal
 
 // Prints "coffer: <message>" on stderr and returns the exit status for the error's kind.
 int report(const Error& error);

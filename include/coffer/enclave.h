@@ -1,7 +1,8 @@
 // The trusted side of Coffer: what a program inside an enclave can ask of its processor, and how it serves calls.
 //
 // Link nothing: everything here is a system call of the enclave kernel. Outside an enclave each function says so with
-// inside() == false or an empty result, so that one program can run on both sides.
+// inside() == false or an empty result, so that one program can run on both sides. What stands on these calls, sealing
+// (<coffer/sealing.h>), is in the library Coffer::enclave.
 #pragma once
 
 #include <array>
@@ -14,7 +15,7 @@ namespace coffer {
 
 namespace detail {
 
-inline constexpr long kReport = 0xf001, kSealKey = 0xf002, kNextCall = 0xf003, kTargetInfo = 0xf004;
+inline constexpr long kReport = 0xf001, kSealKey = 0xf002, kNextCall = 0xf003, kTargetInfo = 0xf004, kGetKey = 0xf005;
 
 inline long enclave_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
   long result;

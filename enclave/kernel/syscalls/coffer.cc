@@ -70,6 +70,36 @@ std::int64_t sys_seal_key(const Arguments& c) {
   return given ? 0 : -EFAULT;
 }
 
+constexpr std::uint16_t kKssPolicy = sgx::key_policy::kNoIsvProdId | sgx::key_policy::kConfigId |
+                                     sgx::key_policy::kIsvFamilyId | sgx::key_policy::kIsvExtProdId;
+
+bool has_kss() {
+  sgx::Report report;
+  return make_report(sgx::TargetInfo{}, {}, &report) && (report.body.attributes.flags & sgx::attribute::kKss) != 0;
+}
+
+// What EGETKEY answers with #GP, which would be the kernel's own fault (SDM 3D 40.4, EGETKEY).
+bool would_fault(const sgx::KeyRequest& request) {
+  constexpr std::uint16_t kKnown = sgx::key_policy::kMrEnclave | sgx::key_policy::kMrSigner | kKssPolicy;
+  std::uint8_t reserved = request.reserved1;
+  for (const std::uint8_t byte : request.reserved2) reserved |= byte;
+  if (reserved != 0 || (request.key_policy & ~kKnown) != 0) return true;
+  return ((request.key_policy & kKssPolicy) != 0 || request.config_svn != 0) && !has_kss();
+}
+
+// EGETKEY as it is: 0, the leaf's error as a positive number, or a negative errno.
+std::int64_t sys_get_key(const Arguments& c) {
+  sgx::KeyRequest request;
+  if (!get_user(c.a[0], &request)) return -EFAULT;
+  if (would_fault(request)) return -EINVAL;
+  sgx::Bytes<16> key{};
+  const sgx::LeafError error = get_key(request, &key);
+  if (error != sgx::LeafError::kSuccess) return static_cast<std::int64_t>(error);
+  const bool given = put_user(c.a[1], key);
+  wipe(&key, sizeof(key));
+  return given ? 0 : -EFAULT;
+}
+
 struct PreviousCall {  // as in include/coffer/enclave.h
   std::int64_t status;
   std::uint64_t output, written, input, room;
@@ -119,6 +149,7 @@ constexpr SyscallEntry kTable[] = {
     {0xf003, "coffer_next_call", "previous, next", sys_next_call,
      "index: any; buffer: must lie in the arena; size: bounded by the caller's room"},
     {0xf004, "coffer_target_info", "target_info", sys_target_info, ""},
+    {0xf005, "coffer_get_key", "key_request, key", sys_get_key, ""},
 };
 
 }  // namespace

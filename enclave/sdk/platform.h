@@ -1,0 +1,30 @@
+// What the library stands on: the processor's keys and reports, random numbers, counters. Two implementations: inside/
+// asks the enclave kernel, testing/ the software processor's key derivation within a test. Thread-safe.
+#pragma once
+
+#include <coffer/outcome.h>
+
+#include <cstdint>
+#include <span>
+
+#include "base/secret.h"
+#include "sgx/arch.h"
+
+namespace coffer::sdk::platform {
+
+// EGETKEY. kOutside; kDowngrade: an SVN above the enclave's or the platform's; kInvalid: anything else that the
+// processor refuses, reserved bits and policy bits of KSS without KSS among it.
+[[nodiscard]] Outcome<Key128> get_key(const sgx::KeyRequest& request);
+
+// EREPORT for `target` with `data`.
+[[nodiscard]] Outcome<sgx::Report> make_report(const sgx::TargetInfo& target, const sgx::Bytes<64>& data);
+// True where the MAC is right under this enclave's report key.
+[[nodiscard]] bool check_report(const sgx::Report& report);
+
+// Who this enclave is. The same for its whole life.
+[[nodiscard]] Outcome<sgx::ReportBody> own_identity();
+
+// From the enclave kernel's generator; false where there is none.
+[[nodiscard]] bool random(std::span<std::byte> bytes);
+
+}  // namespace coffer::sdk::platform
