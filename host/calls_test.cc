@@ -1,4 +1,5 @@
 // Calls into an enclave: sizes, statuses, many threads, and what happens to them when the enclave ends.
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -25,7 +26,8 @@ enum Function : std::uint64_t {
   kTooMuch = 4,
   kLoop = 5,
   kEnd = 6,
-  kRoom = 7
+  kRoom = 7,
+  kArithmetic = 8
 };
 constexpr std::int64_t kTooLong = -7;  // -E2BIG
 constexpr std::size_t kServed = std::size_t{4} << 20;
@@ -157,6 +159,34 @@ TEST_P(Calls, EveryCallerIsServedThoughSomebodyWaitsForTheEnd) {
     ASSERT_EQ(end.wait_for(kHangs), std::future_status::ready);
     EXPECT_EQ(end.get()->code, 9);
   }
+}
+
+// On `inline` the host's registers are what the enclave is entered with.
+TEST_P(Calls, RunWithTheAbisFloatingPointStateWhateverTheHostLeft) {
+  start(1);
+  const auto call_with = [&](std::uint32_t mxcsr, std::uint16_t control_word, bool full_stack) {
+    const std::uint32_t usual_mxcsr = 0x1f80;
+    if (full_stack) asm volatile("fld1; fld1; fld1; fld1; fld1; fld1; fld1; fld1" ::: "memory");
+    asm volatile("fldcw %0\n\tldmxcsr %1" ::"m"(control_word), "m"(mxcsr) : "memory");
+    auto result = enclave_.call(kArithmetic, {}, {});
+    asm volatile("fninit\n\tldmxcsr %0" ::"m"(usual_mxcsr) : "memory");
+    return result ? result->status : -1;
+  };
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(call_with(0x1f80, 0x37f, false), 0);
+    EXPECT_EQ(call_with(0x1f80, 0x37f, true), 0) << "x87 stack full";
+    EXPECT_EQ(call_with(0x5f80, 0x37f, false), 0) << "SSE rounds up";
+    EXPECT_EQ(call_with(0x1f80, 0xb7f, true), 0) << "x87 rounds up";
+    EXPECT_EQ(call_with(0xff80, 0x07f, false), 0) << "x87 computes in 24 bits";
+  }
+}
+
+TEST_P(Calls, AndSystemCallsKeepEveryFlag) {
+  start(1);
+  const std::array<std::byte, 1> of_flags{};
+  const auto result = enclave_.call(kArithmetic, of_flags, {});
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->status, 0) << "the flags that changed";
 }
 
 TEST_P(Calls, DuringTheEndComeBackAsLost) {

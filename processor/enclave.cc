@@ -124,7 +124,7 @@ Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p, std::ui
   secs_.misc_select = p.misc_select;
   secs_.attributes = p.attributes;
   measurement_.ecreate(p.ssa_frame_size, p.size);
-  gate_ = {coffer_gate, base(), size(), thread_table_};
+  gate_ = {coffer_gate, base(), size(), thread_table_, coffer_exit_gate};
   created_ = true;
   return LeafOutcome{};
 }

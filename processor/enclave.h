@@ -44,8 +44,9 @@ struct LeafOutcome {
 
 // A TCS page's contents, kept by the processor: on hardware no software can read or write them either.
 struct ThreadState {
-  Lane* lane = nullptr;      // the logical processor inside, while busy; first, because entry.S reads it
-  std::uint64_t offset = 0;  // of the TCS page in ELRANGE
+  Lane* lane = nullptr;       // the logical processor inside, while busy; first, because entry.S reads it
+  std::uint64_t left_fs = 0;  // the FS base of an EEXIT through the exit gate, for the next EENTER; 0: none
+  std::uint64_t offset = 0;   // of the TCS page in ELRANGE
   sgx::Tcs tcs;
   std::atomic<bool> busy{false};  // a logical processor is inside
 };
@@ -64,6 +65,7 @@ struct GateDescriptor {
   std::uint64_t base;
   std::uint64_t size;
   ThreadState** threads;  // by page number in ELRANGE; null where the page is no TCS
+  void (*exit)();         // for sites that only ever are EEXIT
 };
 
 class SoftEnclave {

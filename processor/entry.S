@@ -22,11 +22,17 @@ coffer_entry_begin:
     mov %rsp, LANE_HOST_RSP(%rdi)
 .endm
 
-.macro LOAD_ENCLAVE_SEGMENTS lane, scratch
+// Writing a base costs ten times what reading one costs. GS often is right already: a host thread without a GS base of
+// its own keeps the enclave's after an exit.
+.macro LOAD_ENCLAVE_SEGMENTS lane, scratch, other
     mov LANE_ENCLAVE_FS(\lane), \scratch
     wrfsbase \scratch
     mov LANE_ENCLAVE_GS(\lane), \scratch
+    rdgsbase \other
+    cmp \scratch, \other
+    je .Lsame_gs\@
     wrgsbase \scratch
+.Lsame_gs\@:
     movb $1, LANE_DISPATCH(\lane)
     movq $1, LANE_INSIDE(\lane)
 .endm
@@ -37,7 +43,24 @@ coffer_entry_begin:
     mov LANE_HOST_FS(\lane), \scratch
     wrfsbase \scratch
     mov LANE_HOST_GS(\lane), \scratch
+    test \scratch, \scratch
+    jz .Lno_gs\@
     wrgsbase \scratch
+.Lno_gs\@:
+.endm
+
+// No flag of the enclave's: compiled code stands neither DF nor AC. POPFQ, which costs three times what looking costs, is
+// for exits with one of TF, DF, NT, AC and ID; the arithmetic flags are the test's.
+#define FOREIGN_FLAGS 0x244500
+.macro CLEAR_FOREIGN_FLAGS
+    pushfq
+    testl $FOREIGN_FLAGS, (%rsp)
+    jz .Lclean\@
+    movq $0x202, (%rsp)
+    popfq
+    pushfq
+.Lclean\@:
+    lea 8(%rsp), %rsp
 .endm
 
 // void coffer_enter(Lane*): EENTER. Returns when the enclave has left, by EEXIT or AEX.
@@ -49,7 +72,7 @@ coffer_enter:
     mov LANE_SSA_GPR(%r11), %rax
     mov %rsp, SGX_GPR_URSP(%rax)
     mov %rbp, SGX_GPR_URBP(%rax)
-    LOAD_ENCLAVE_SEGMENTS %r11, %rax
+    LOAD_ENCLAVE_SEGMENTS %r11, %rax, %rcx
     mov LANE_CSSA(%r11), %rax
     mov LANE_TCS_ADDRESS(%r11), %rbx
     lea coffer_exit_landing(%rip), %rcx
@@ -64,8 +87,7 @@ coffer_enter:
 // Where every exit ends: RSP = the lane's host_rsp, host segments loaded. Returns from coffer_enter / coffer_resume.
     .globl coffer_exit_landing
 coffer_exit_landing:
-    pushq $0x202  // no flag of the enclave's: compiled code stands neither DF nor AC
-    popfq
+    CLEAR_FOREIGN_FLAGS
     ldmxcsr (%rsp)
     fldcw 4(%rsp)
     add $8, %rsp
@@ -87,7 +109,7 @@ coffer_resume:
     mov %rax, %rdx
     shr $32, %rdx
     xrstor64 LANE_XSAVE(%rdi)
-    LOAD_ENCLAVE_SEGMENTS %rdi, %rax
+    LOAD_ENCLAVE_SEGMENTS %rdi, %rax, %rcx
     lea LANE_IRET_FRAME(%rdi), %rsp
     mov LANE_RESUME_GPR+0(%rdi), %rax
     mov LANE_RESUME_GPR+8(%rdi), %rcx
@@ -107,11 +129,8 @@ coffer_resume:
     iretq
     .size coffer_resume, . - coffer_resume
 
-// The gate: what a patched ENCLU site calls. R11 = GateDescriptor*, R10 = the TCS's address, RAX = leaf, operands in
-// RBX, RCX, RDX; the return address is on the enclave's stack. R10 and R11 are clobbered, RAX holds the result.
-    .globl coffer_gate
-    .type coffer_gate, @function
-coffer_gate:
+// R11 = the lane of the thread inside at the TCS that R10 names, R10 = its ThreadState, from R11 = GateDescriptor*.
+.macro FIND_LANE
     sub GATE_BASE(%r11), %r10
     cmp GATE_SIZE(%r11), %r10
     jae .Lbad_tcs
@@ -123,9 +142,31 @@ coffer_gate:
     mov THREAD_LANE(%r10), %r11
     test %r11, %r11
     jz .Lbad_tcs
+.endm
+
+// What a patched EEXIT site of Coffer's kernel jumps to, with the registers of the gate below. The thread's next EENTER
+// finds the FS base that it leaves with, which the kernel would load again anyway.
+    .globl coffer_exit_gate
+    .type coffer_exit_gate, @function
+coffer_exit_gate:
+    FIND_LANE
+    cmp $SGX_ENCLU_EEXIT, %eax
+    jne .Lbad_tcs
+    rdfsbase %rax
+    mov %rax, THREAD_LEFT_FS(%r10)
+    jmp .Lexit
+    .size coffer_exit_gate, . - coffer_exit_gate
+
+// The gate: what a patched ENCLU site calls. R11 = GateDescriptor*, R10 = the TCS's address, RAX = leaf, operands in
+// RBX, RCX, RDX; the return address is on the enclave's stack. R10 and R11 are clobbered, RAX holds the result.
+    .globl coffer_gate
+    .type coffer_gate, @function
+coffer_gate:
+    FIND_LANE
     cmp $SGX_ENCLU_EEXIT, %eax
     jne .Lleaf
 
+.Lexit:
     mov %rdi, LANE_RDI(%r11)
     mov %rsi, LANE_RSI(%r11)
     mov %rdx, LANE_RDX(%r11)
@@ -170,7 +211,7 @@ coffer_gate:
     mov $0xe7, %eax
     xor %edx, %edx
     xrstor64 LANE_XSAVE(%r11)
-    LOAD_ENCLAVE_SEGMENTS %r11, %rax
+    LOAD_ENCLAVE_SEGMENTS %r11, %rax, %rcx
     pop %rax
     pop %rbx
     pop %rcx

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <utility>
 
 #include "processor/lanes.h"
 
@@ -157,7 +158,7 @@ EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& r
   lane->cssa = tcs.current_ssa;
   lane->ssa_gpr = frame.gpr;
   lane->entry = enclave.base() + tcs.entry_offset;
-  lane->enclave_fs = fs_base;
+  lane->enclave_fs = thread->left_fs != 0 ? std::exchange(thread->left_fs, 0) : fs_base;
   lane->enclave_gs = gs_base;
   lane->registers = registers;
   coffer_enter(lane);

@@ -69,9 +69,10 @@ static_assert(offsetof(Lane, host_rsp) == LANE_HOST_RSP && offsetof(Lane, host_f
               offsetof(Lane, ssa_gpr) == LANE_SSA_GPR && offsetof(Lane, xsave_mask) == LANE_XSAVE_MASK &&
               offsetof(Lane, dispatch) == LANE_DISPATCH && offsetof(Lane, iret_frame) == LANE_IRET_FRAME &&
               offsetof(Lane, resume_gpr) == LANE_RESUME_GPR && offsetof(Lane, xsave) == LANE_XSAVE);
-static_assert(offsetof(ThreadState, lane) == THREAD_LANE);
+static_assert(offsetof(ThreadState, lane) == THREAD_LANE && offsetof(ThreadState, left_fs) == THREAD_LEFT_FS);
 static_assert(offsetof(GateDescriptor, gate) == GATE_FUNCTION && offsetof(GateDescriptor, base) == GATE_BASE &&
-              offsetof(GateDescriptor, size) == GATE_SIZE && offsetof(GateDescriptor, threads) == GATE_THREADS);
+              offsetof(GateDescriptor, size) == GATE_SIZE && offsetof(GateDescriptor, threads) == GATE_THREADS &&
+              offsetof(GateDescriptor, exit) == GATE_EXIT);
 
 struct EnterOutcome {
   LeafOutcome leaf;  // not ok: the leaf itself faulted and nothing ran
@@ -102,6 +103,7 @@ enum class SyscallTrap {
 
 // The patched form of an ENCLU site in the Coffer kernel: see patch.h.
 extern "C" void coffer_gate();
+extern "C" void coffer_exit_gate();
 inline constexpr std::uint32_t kBulkAccept = 0x80000005;  // gate only: EACCEPT of RDX neighbouring pages
 
 // What the gate passes to run_leaf and takes back.

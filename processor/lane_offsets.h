@@ -24,10 +24,12 @@
 #define LANE_XSAVE 320
 
 #define THREAD_LANE 0
+#define THREAD_LEFT_FS 8
 
 #define GATE_FUNCTION 0
 #define GATE_BASE 8
 #define GATE_SIZE 16
 #define GATE_THREADS 24
+#define GATE_EXIT 32
 
 #define EXIT_KIND_EEXIT 1

@@ -82,6 +82,7 @@ class LaneHolder {
   LaneHolder& operator=(const LaneHolder&) = delete;
   ~LaneHolder() {
     if (lane_ == nullptr) return;
+    lane_of_thread = nullptr;
     if (user_dispatch) ::prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0);
     ::sigaltstack(&previous_stack_, nullptr);
     lane_->~Lane();
@@ -121,7 +122,7 @@ thread_local LaneHolder holder;
 
 }  // namespace
 
-Lane* this_lane() { return holder.get(); }
+Lane* make_lane() { return lane_of_thread = holder.get(); }
 
 Lane* lane_of_stack(std::uintptr_t address) {
   const std::uintptr_t begin = region_begin.load(std::memory_order_relaxed);

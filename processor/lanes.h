@@ -11,7 +11,9 @@ struct Lane;
 
 // The calling thread's lane, made at its first use and kept until the thread ends; null where the machine has no memory
 // for it. Sets the thread's alternate signal stack.
-[[nodiscard]] Lane* this_lane();
+[[nodiscard]] Lane* make_lane();
+inline constinit thread_local Lane* lane_of_thread = nullptr;
+[[nodiscard]] inline Lane* this_lane() { return lane_of_thread != nullptr ? lane_of_thread : make_lane(); }
 // The lane whose block holds this stack address; null for any other address. Async-signal-safe, needs no TLS.
 [[nodiscard]] Lane* lane_of_stack(std::uintptr_t address);
 // Puts the blocks of lanes made from now on into memfd_secret where the machine gives it: what an enclave thread had in

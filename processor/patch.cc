@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "boundary/image_layout.h"
+#include "processor/lane_offsets.h"
 
 namespace coffer::processor {
 
@@ -18,6 +19,9 @@ using Site = std::array<std::uint8_t, 16>;
 // enclu; nopw 0(%rax,%rax,1) with a CS prefix (10 bytes); nopl (%rax) (3 bytes)
 constexpr Site kEncluSite = {0x0f, 0x01, 0xd7, 0x66, 0x2e, 0x0f, 0x1f, 0x84,
                              0x00, 0x00, 0x00, 0x00, 0x00, 0x0f, 0x1f, 0x00};
+// the same with another displacement in the first NOP: an ENCLU that only ever is EEXIT
+constexpr Site kExitSite = {0x0f, 0x01, 0xd7, 0x66, 0x2e, 0x0f, 0x1f, 0x84,
+                            0x00, 0x01, 0x00, 0x00, 0x00, 0x0f, 0x1f, 0x00};
 // two NOPs of 8 bytes: nopl 0xc0ffee(%rax,%rax,1), twice
 constexpr Site kAcceptSite = {0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00,
                               0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00};
@@ -33,6 +37,14 @@ Site call_gate(const GateDescriptor* gate, std::array<std::uint8_t, 3> tail) {
   code[11] = 0xff;
   code[12] = 0x13;
   std::memcpy(&code[13], tail.data(), tail.size());
+  return code;
+}
+
+// movabs $gate,%r11 ; jmp *GATE_EXIT(%r11) ; nop
+Site jump_to_exit_gate(const GateDescriptor* gate) {
+  Site code = call_gate(gate, {0x00, 0x66, 0x90});
+  code[12] = 0x63;
+  code[13] = GATE_EXIT;
   return code;
 }
 
@@ -72,6 +84,7 @@ Result<std::vector<LayoutSite>> read_sites(const SoftEnclave& enclave, const Ima
 void patch_kernel_sites(SoftEnclave& enclave, std::uint64_t end, PatchCounts& counts) {
   const Site enclu = call_gate(enclave.gate(), {0x0f, 0x1f, 0x00});
   const Site accept = call_gate(enclave.gate(), {0xc3, 0x90, 0x90});
+  const Site exit = jump_to_exit_gate(enclave.gate());
   for (std::uint64_t page = 0; page < end; page += sgx::kPageSize) {
     if (!enclave.pages_allow(page, sgx::kPageSize, SecinfoFlags::kR | SecinfoFlags::kX)) continue;
     // The kernel aligns its sites to 16 bytes, so none straddles pages.
@@ -79,6 +92,8 @@ void patch_kernel_sites(SoftEnclave& enclave, std::uint64_t end, PatchCounts& co
       const void* code = reinterpret_cast<const void*>(enclave.base() + at);
       if (std::memcmp(code, kEncluSite.data(), 16) == 0) {
         counts.enclu_sites += enclave.patch_code(at, std::as_bytes(std::span(enclu))) ? 1 : 0;
+      } else if (std::memcmp(code, kExitSite.data(), 16) == 0) {
+        counts.enclu_sites += enclave.patch_code(at, std::as_bytes(std::span(exit))) ? 1 : 0;
       } else if (std::memcmp(code, kAcceptSite.data(), 16) == 0) {
         counts.accept_sites += enclave.patch_code(at, std::as_bytes(std::span(accept))) ? 1 : 0;
       }

@@ -3,9 +3,10 @@
 // paths stay for everything that is not patched.
 //
 // An ENCLU site of the kernel is 16 bytes: ENCLU and 13 bytes of two particular NOPs. Whoever writes these bytes agrees
-// that R10 holds the TCS's address, that R11 may be clobbered and that 8 bytes of stack may be used. A bulk EACCEPT
-// site is 16 bytes of two other NOPs in front of a loop of EACCEPT: RBX secinfo, RCX first page, RDX count, RAX the
-// gate's leaf number; patched, it returns with RAX set.
+// that R10 holds the TCS's address, that R11 may be clobbered and that 8 bytes of stack may be used. An exit site, with
+// one byte of the NOPs changed, is an ENCLU that only ever is EEXIT: it jumps to the exit gate and uses no stack. A
+// bulk EACCEPT site is 16 bytes of two other NOPs in front of a loop of EACCEPT: RBX secinfo, RCX first page, RDX
+// count, RAX the gate's leaf number; patched, it returns with RAX set.
 #pragma once
 
 #include <cstdint>

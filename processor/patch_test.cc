@@ -67,7 +67,7 @@ TEST_F(FastPaths, CountWhatTheyPatch) {
   TestEnclave made = build({.layout = with_sites({good_site()})});
   auto counts = apply_fast_paths(*made.enclave, TE_LAYOUT);
   ASSERT_TRUE(counts) << counts.error().message;
-  EXPECT_EQ(counts->enclu_sites, 3u) << "EEXIT, the leaf command, the body; not the raw ENCLU";
+  EXPECT_EQ(counts->enclu_sites, 4u) << "EEXIT, the exit site, the leaf command, the body; not the raw ENCLU";
   EXPECT_EQ(counts->accept_sites, 0u);
   EXPECT_EQ(counts->syscall_sites, 1u);
   EXPECT_FALSE(code_is_untouched(made));
@@ -249,6 +249,28 @@ TEST_F(FastPaths, TheHostGetsNoFlagOfTheEnclave) {
     ASSERT_EQ(testing::enter(made, {TE_CMD_PATTERN, TE_BODY_ENCLU}).outcome.kind, ExitKind::kExit);
     EXPECT_EQ(__readeflags() & 0x40400, 0u);
   }
+}
+
+// Coffer's kernel loads its FS base after each entry, and finds it loaded where the exit was a fast one.
+TEST_F(FastPaths, AnExitSiteLeavesItsFsBaseForTheNextEntry) {
+  for (const bool fast : {false, true}) {
+    TestEnclave made = fast ? patched() : build();
+    const std::uint64_t own = made.address(TE_HEAP);
+    const auto left = testing::enter(made, {TE_CMD_EXIT_SITE, SGX_ENCLU_EEXIT, own, 8, 9});
+    ASSERT_EQ(left.outcome.kind, ExitKind::kExit);
+    EXPECT_EQ(left.out.r8, 8u);
+    EXPECT_EQ(left.out.r9, 9u);
+    EXPECT_EQ(testing::enter(made, {TE_CMD_IDENTIFY}).out.r8, fast ? own : made.address(TE_DATA));
+    EXPECT_EQ(testing::enter(made, {TE_CMD_IDENTIFY}).out.r8, made.address(TE_DATA)) << "once";
+    EXPECT_EQ(made.enclave->thread_at(testing::thread_offset())->busy.load(), false);
+  }
+}
+
+TEST_F(FastPaths, AnExitSiteIsForNoOtherLeaf) {
+  TestEnclave made = patched();
+  const auto left = testing::enter(made, {TE_CMD_EXIT_SITE, SGX_ENCLU_EGETKEY, 0});
+  EXPECT_EQ(left.outcome.kind, ExitKind::kException);
+  EXPECT_EQ(left.outcome.exception.vector, sgx::vector::kGeneralProtection);
 }
 
 // What is a fault of the instruction on the trapping path is an answer beyond every error code here.

@@ -18,6 +18,12 @@ coffer_test_code_begin:
     .byte 0x0f, 0x01, 0xd7, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0, 0x0f, 0x1f, 0
 .endm
 
+// The same for an EEXIT that nothing comes back from.
+.macro EXIT_SITE
+    .balign 16, 0x90
+    .byte 0x0f, 0x01, 0xd7, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 1, 0, 0, 0, 0x0f, 0x1f, 0
+.endm
+
     mov %rbx, %gs:TE_GS_TCS
     mov %rcx, %gs:TE_GS_AEP
     mov %rax, %gs:TE_GS_CSSA
@@ -33,6 +39,8 @@ coffer_test_code_begin:
     je .Lpattern
     cmp $TE_CMD_STACKS, %rdi
     je .Lstacks
+    cmp $TE_CMD_EXIT_SITE, %rdi
+    je .Lexit_site
     mov %rax, %rdi
     mov %rbx, %rsi
     mov %rcx, %rdx
@@ -43,6 +51,14 @@ coffer_test_code_begin:
     mov %gs:TE_GS_AEP, %rbx
     mov $SGX_ENCLU_EEXIT, %eax
     ENCLU_SITE
+    ud2
+
+.Lexit_site:
+    wrfsbase %rdx
+    mov %rsi, %rax
+    mov %gs:TE_GS_TCS, %r10
+    mov %gs:TE_GS_AEP, %rbx
+    EXIT_SITE
     ud2
 
 .Lstacks:

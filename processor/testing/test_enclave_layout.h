@@ -12,10 +12,11 @@
 #define TE_HEAP 0x80000  // never added
 
 // Commands in RDI at EENTER.
-#define TE_CMD_IDENTIFY 0  // EEXIT with RDI = RAX, RSI = RBX, RDX = RCX as EENTER set them, R8 = FS, R9 = GS base
-#define TE_CMD_LEAF 1      // ENCLU: RAX = RSI, RBX = RDX, RCX = R8, RDX = R9. Out: RDI = RAX, RSI = RFLAGS
-#define TE_CMD_PATTERN 2   // loads every register from the data pages, runs body RSI, stores every register
-#define TE_CMD_STACKS 3    // EEXIT with RDI = RSP, RSI = RBP as EENTER left them
+#define TE_CMD_IDENTIFY 0   // EEXIT with RDI = RAX, RSI = RBX, RDX = RCX as EENTER set them, R8 = FS, R9 = GS base
+#define TE_CMD_LEAF 1       // ENCLU: RAX = RSI, RBX = RDX, RCX = R8, RDX = R9. Out: RDI = RAX, RSI = RFLAGS
+#define TE_CMD_PATTERN 2    // loads every register from the data pages, runs body RSI, stores every register
+#define TE_CMD_STACKS 3     // EEXIT with RDI = RSP, RSI = RBP as EENTER left them
+#define TE_CMD_EXIT_SITE 9  // FS base = RDX; ENCLU with RAX = RSI through a site that only ever is EEXIT
 
 // Bodies of TE_CMD_PATTERN. What faults and is resumed behind its instruction goes on to store the registers.
 #define TE_BODY_NOTHING 0

@@ -12,13 +12,42 @@
     .byte 0x0f, 0x1f, 0x00
 .endm
 
+// EEXIT: a site of its own form, because what does not come back must not be called: a call without its return would have
+// the CPU mispredict every return that follows, the host's too.
+.macro EEXIT
+    mov $SGX_ENCLU_EEXIT, %eax
+    .balign 16
+    .byte 0x0f, 0x01, 0xd7
+    .byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0x00, 0x01, 0x00, 0x00, 0x00
+    .byte 0x0f, 0x1f, 0x00
+    ud2
+.endm
+
+// TF, DF, NT, AC, ID: what compiled code must not meet. The other flags mean nothing to it. POPFQ costs three times what
+// looking costs, so it is for the case that never happens. Needs a stack.
+#define FOREIGN_FLAGS 0x244500
+#define INITIAL_MXCSR 0x1f80
+#define INITIAL_CONTROL_WORD 0x37f
+// What a thread left for: on top of its stack while it is outside.
+#define BACK_TO_EXIT 0
+#define BACK_TO_CALL 1
+.macro CLEAR_FOREIGN_FLAGS
+    pushfq
+    testl $FOREIGN_FLAGS, (%rsp)
+    jz .Lclean\@
+    movq $2, (%rsp)
+    popfq
+    pushfq
+.Lclean\@:
+    lea 8(%rsp), %rsp
+.endm
+
     .section .text.entry, "ax", @progbits
     .globl coffer_enclave_entry
     .type coffer_enclave_entry, @function
 // RAX = CSSA, RBX = TCS, RCX = where EEXIT shall go, RDI, RSI, RDX, R8, R9 as the host set them, GS = ThreadControl.
 // Flags are the host's until the stack is ours: DF and AC are cleared before any C++ runs.
 coffer_enclave_entry:
-    cld
     test %rax, %rax
     jnz .Lexception
     mov %rsp, %gs:TCB_HOST_RSP
@@ -29,16 +58,17 @@ coffer_enclave_entry:
     jz .Lfirst
     mov %rax, %rsp
     movq $0, %gs:TCB_SAVED_RSP
-    pushq $2
-    popfq
+    CLEAR_FOREIGN_FLAGS
     lfence
     jmp .Lback
 
+// The program begins with the control words that the ABI says, not with the host's rounding.
 .Lfirst:
     rdgsbase %rsp
-    pushq $2
-    popfq
+    CLEAR_FOREIGN_FLAGS
     lfence
+    fninit
+    ldmxcsr coffer_initial_vector_state+24(%rip)
     xor %ebp, %ebp
     mov %rbx, %rcx
     call coffer_first_entry
@@ -55,8 +85,7 @@ coffer_enclave_entry:
     push %rcx
     push %rbx
     sub $32, %rsp
-    pushq $2
-    popfq
+    CLEAR_FOREIGN_FLAGS
     lfence
     mov %rbx, %rdi
     mov %rax, %rsi
@@ -74,9 +103,7 @@ coffer_enclave_entry:
     pop %rsp
     xor %ecx, %ecx
     xor %r9d, %r9d
-    mov $SGX_ENCLU_EEXIT, %eax
-    ENCLU
-    ud2
+    EEXIT
 
 // CSSA > 1: the handler itself was stopped, and its stack is in use, so this touches none. A host that only interrupted it
 // resumes it; where it faulted, nothing can help it. EEXIT with kUnhandled, SIGSEGV and where it stopped.
@@ -92,14 +119,13 @@ coffer_enclave_entry:
     mov %rbx, %r10
     mov %rcx, %rbx
     xor %ecx, %ecx
-    mov $SGX_ENCLU_EEXIT, %eax
-    ENCLU
-    ud2
+    EEXIT
     .size coffer_enclave_entry, . - coffer_enclave_entry
 
     .text
 // uint64_t coffer_exit(uint64_t request, a, b, c, d, Answer* answer): EEXIT with the request; returns the command of the
-// EENTER that came back, with its registers in *answer. Keeps FS; vector registers are the caller's affair.
+// EENTER that came back, with its registers in *answer. Keeps FS; vector registers, x87 and the control words are the
+// caller's affair.
     .globl coffer_exit
     .type coffer_exit, @function
 coffer_exit:
@@ -112,9 +138,7 @@ coffer_exit:
     push %r9
     rdfsbase %rax
     push %rax
-    sub $16, %rsp
-    stmxcsr (%rsp)
-    fnstcw 4(%rsp)
+    pushq $BACK_TO_EXIT
     mov %r8, %r9
     mov %rcx, %r8
     mov %gs:TCB_EXIT_TARGET, %rbx
@@ -128,15 +152,18 @@ coffer_exit:
     xor %r13d, %r13d
     xor %r14d, %r14d
     xor %r15d, %r15d
-    mov $SGX_ENCLU_EEXIT, %eax
-    ENCLU
-    ud2
+    EEXIT
+// Where coffer_enclave_entry goes on with a thread's own stack: what it left for, then its FS base.
 .Lback:
-    ldmxcsr (%rsp)
-    fldcw 4(%rsp)
-    add $16, %rsp
+    pop %rcx
     pop %rax
+    rdfsbase %r10
+    cmp %rax, %r10  // software rungs come back with the FS base that the thread left with (processor/entry.S)
+    je .Lsame_fs
     wrfsbase %rax
+.Lsame_fs:
+    test %ecx, %ecx
+    jnz .Lcalled
     pop %rcx
     mov %rsi, 0(%rcx)
     mov %rdx, 8(%rcx)
@@ -175,9 +202,7 @@ coffer_leave:
     mov %r13d, (%r12)
     xor %r12d, %r12d
     xor %r13d, %r13d
-    mov $SGX_ENCLU_EEXIT, %eax
-    ENCLU
-    ud2
+    EEXIT
     .size coffer_leave, . - coffer_leave
 
 // uint64_t coffer_enclu(leaf, rbx, rcx, rdx): any leaf but EENTER, ERESUME and EEXIT; returns RAX.
@@ -253,13 +278,28 @@ coffer_syscall_entry:
     cld
     mov %rsp, %rdi
     call coffer_syscall
+    cmpq $0, %gs:TCB_CALL_LEAVES
+    jne .Lnext_call
+.Lserved:
     mov %rax, FRAME_RAX(%rsp)
     mov %rsp, %rdi
 // void coffer_resume_user(const SyscallFrame*)
     .globl coffer_resume_user
 coffer_resume_user:
     mov %rdi, %rsp
-    popfq
+    // POPFQ only where more than the arithmetic flags must come back: the kernel itself runs with the others clear.
+    testl $FOREIGN_FLAGS, (%rsp)
+    jnz .Lall_flags
+    mov (%rsp), %eax
+    lea 8(%rsp), %rsp
+    mov %eax, %ecx
+    shr $11, %ecx
+    and $1, %ecx
+    mov %al, %ah
+    mov %cl, %al
+    add $0x7f, %al  // OF = bit 11
+    sahf            // SF, ZF, AF, PF, CF
+.Lrestore:
     pop %r15
     pop %r14
     pop %r13
@@ -276,6 +316,86 @@ coffer_resume_user:
     pop %rcx
     pop %rsp
     jmp *%rcx
+.Lall_flags:
+    popfq
+    jmp .Lrestore
+
+// Leaves for the next call (syscalls/coffer.cc) and goes on with it. No call is open meanwhile: the CPU foretells returns
+// from a stack of its own, which every return across the boundary would put out of step. The vector registers are cleared
+// and come back as the host has them, which the SDK's call knows; x87 comes back empty, the control words as they were.
+.Lnext_call:
+    movq $0, %gs:TCB_CALL_LEAVES
+    sub $16, %rsp  // MXCSR, x87 control word
+    stmxcsr (%rsp)
+    cmpl $CLEAR_BY_XRSTOR, %gs:TCB_CLEARING
+    je .Lclear_all
+    // XGETBV with ECX = 1: which state is in use. Beyond the vector registers (x87) XRSTOR does it.
+    mov $1, %ecx
+    xgetbv
+    test $0x19, %al
+    jnz .Lclear_all
+    movw $INITIAL_CONTROL_WORD, 4(%rsp)  // x87 is as it is initially, the control word with it
+    vzeroall
+    cmpl $CLEAR_AVX512, %gs:TCB_CLEARING
+    jne .Lvectors_clear
+    .irp register, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+    vpxord %zmm\register, %zmm\register, %zmm\register
+    .endr
+    .irp register, 0, 1, 2, 3, 4, 5, 6, 7
+    kxorq %k\register, %k\register, %k\register
+    .endr
+    vzeroupper
+.Lvectors_clear:
+    ldmxcsr coffer_initial_vector_state+24(%rip)
+    jmp .Lcleared
+.Lclear_all:
+    fnstcw 4(%rsp)
+    mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xrstor64 coffer_initial_vector_state(%rip)
+.Lcleared:
+    rdfsbase %rax
+    push %rax
+    pushq $BACK_TO_CALL
+    mov $REQUEST_NEXT_CALL, %edi
+    mov %gs:TCB_CALL_STATUS, %rsi
+    mov %gs:TCB_CALL_WRITTEN, %rdx
+    mov %gs:TCB_EXIT_TARGET, %rbx
+    mov %gs:TCB_TCS, %r10
+    mov %rsp, %gs:TCB_SAVED_RSP
+    mov %gs:TCB_HOST_RSP, %rsp
+    mov %gs:TCB_HOST_RBP, %rbp
+    xor %ecx, %ecx
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    xor %r11d, %r11d
+    xor %r12d, %r12d
+    xor %r13d, %r13d
+    xor %r14d, %r14d
+    xor %r15d, %r15d
+    EEXIT
+
+// The host came back; FS is the program's again. The host may have filled the x87 stack, so that the program's next load
+// would be a NaN, or changed the rounding.
+.Lcalled:
+    emms
+    cmpw $INITIAL_CONTROL_WORD, 4(%rsp)
+    jne .Lcontrol_word
+    fldcw 4(%rsp)
+.Lcontrol_words:
+    ldmxcsr (%rsp)
+    add $16, %rsp
+    mov %rdi, %rax
+    mov %rsp, %rdi
+    mov %r8, %rcx
+    mov %r9, %r8
+    mov %rax, %r9
+    call coffer_take_call
+    jmp .Lserved
+.Lcontrol_word:
+    fninit  // exceptions that the host left pending would be raised by a word that does not mask them
+    fldcw 4(%rsp)
+    jmp .Lcontrol_words
     .size coffer_syscall_entry, . - coffer_syscall_entry
 
 // void coffer_enter_user(rip, rsp): the first instruction of the program, with nothing of the kernel in its registers.
@@ -337,50 +457,12 @@ coffer_exit_preserving:
     ret
     .size coffer_exit_preserving, . - coffer_exit_preserving
 
-// uint64_t coffer_exit_clearing(...): as coffer_exit, with the vector registers cleared and left clear.
-    .globl coffer_exit_clearing
-    .type coffer_exit_clearing, @function
-coffer_exit_clearing:
-    mov %gs:TCB_CLEARING, %r11
-    test %r11, %r11
-    jz .Lclear_all
-    // XGETBV with ECX = 1: which state is in use. Beyond the vector registers (x87) XRSTOR does it.
-    mov %rdx, %r10
-    mov %rcx, %rax
-    mov $1, %ecx
-    push %rax
-    xgetbv
-    pop %rcx
-    mov %r10, %rdx
-    test $0x19, %al
-    jnz .Lclear_all
-    vzeroall
-    ldmxcsr coffer_initial_vector_state+24(%rip)
-    cmp $CLEAR_AVX512, %r11
-    jne coffer_exit
-    .irp register, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
-    vpxord %zmm\register, %zmm\register, %zmm\register
-    .endr
-    .irp register, 0, 1, 2, 3, 4, 5, 6, 7
-    kxorq %k\register, %k\register, %k\register
-    .endr
-    vzeroupper
-    jmp coffer_exit
-.Lclear_all:
-    mov %rdx, %r10
-    mov %gs:TCB_XSAVE_MASK, %rax
-    xor %edx, %edx
-    xrstor64 coffer_initial_vector_state(%rip)
-    mov %r10, %rdx
-    jmp coffer_exit
-    .size coffer_exit_clearing, . - coffer_exit_clearing
-
     .section .rodata
     .balign 64
 coffer_initial_vector_state:
-    .short 0x37f
+    .short INITIAL_CONTROL_WORD
     .skip 22
-    .long 0x1f80
+    .long INITIAL_MXCSR
     .skip 548
 
     .section .note.GNU-stack,"",@progbits

@@ -14,16 +14,15 @@ using boundary::Request;
 extern "C" {
 std::uint64_t coffer_exit_preserving(std::uint64_t request, std::uint64_t a, std::uint64_t b, std::uint64_t c,
                                      std::uint64_t d, Answer* answer);
-std::uint64_t coffer_exit_clearing(std::uint64_t request, std::uint64_t a, std::uint64_t b, std::uint64_t c,
-                                   std::uint64_t d, Answer* answer);
+}
+
+void check_return(std::uint64_t command) {
+  if (command != static_cast<std::uint64_t>(EnterCommand::kReturn)) panic("the host entered with a wrong command");
 }
 
 Answer call_host(Request request, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
   Answer answer{};
-  // The SDK's call for the next ECALL holds nothing in vector registers, so only clearing is needed.
-  const auto leave = request == Request::kNextCall ? coffer_exit_clearing : coffer_exit_preserving;
-  const std::uint64_t command = leave(static_cast<std::uint64_t>(request), a, b, c, d, &answer);
-  if (command != static_cast<std::uint64_t>(EnterCommand::kReturn)) panic("the host entered with a wrong command");
+  check_return(coffer_exit_preserving(static_cast<std::uint64_t>(request), a, b, c, d, &answer));
   return answer;
 }
 
@@ -46,7 +45,7 @@ void debug_log(std::string_view text) {
   constexpr std::uint64_t kAbortSignal = 6;
   while (true) {
     Answer ignored{};
-    coffer_exit_clearing(static_cast<std::uint64_t>(Request::kAbort), kAbortSignal, 0, 0, 0, &ignored);
+    coffer_exit_preserving(static_cast<std::uint64_t>(Request::kAbort), kAbortSignal, 0, 0, 0, &ignored);
   }
 }
 

@@ -22,6 +22,9 @@ struct Answer {
 Answer call_host(boundary::Request request, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
                  std::uint64_t d = 0);
 
+// Panics where the host answered a request with anything but the command kReturn.
+void check_return(std::uint64_t command);
+
 // The current thread's exchange area (kExchangeSize bytes of untrusted memory that the host can change at any time):
 // write arguments before call_host, copy results out once after it.
 std::span<std::byte> exchange_area();

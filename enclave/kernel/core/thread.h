@@ -25,6 +25,35 @@ static_assert(offsetof(SyscallFrame, rax) == FRAME_RAX && sizeof(SyscallFrame) =
 
 enum class ThreadState : std::uint32_t { kFree = 0, kStarting = 1, kRunning = 2 };
 
+// Application memory that this thread has found accessible, good as long as no mapping has been taken away or
+// protected: a program uses the same few buffers again and again. All zero is empty.
+class CheckedRanges {
+ public:
+  // `changes` is AddressSpace::changes() from before the range was checked.
+  [[nodiscard]] bool hold(std::uint64_t address, std::uint64_t size, bool write, std::uint64_t changes) const {
+    if (changes != changes_) return false;
+    for (const Range& range : ranges_) {
+      const std::uint64_t offset = address - range.begin;
+      if (offset < range.size && size <= range.size - offset && (range.writable || !write)) return true;
+    }
+    return false;
+  }
+  void add(std::uint64_t address, std::uint64_t size, bool writable, std::uint64_t changes) {
+    if (changes != changes_) *this = {};
+    changes_ = changes;
+    ranges_[next_++ % ranges_.size()] = {address, size, writable};
+  }
+
+ private:
+  struct Range {
+    std::uint64_t begin = 0, size = 0;
+    bool writable = false;
+  };
+  std::array<Range, 4> ranges_{};
+  std::uint64_t changes_ = 0;
+  std::uint32_t next_ = 0;
+};
+
 struct ThreadControl {
   // entry.S
   std::uint64_t saved_rsp = 0;    // the kernel's stack while the thread is outside; 0: nothing to go back to
@@ -34,16 +63,20 @@ struct ThreadControl {
   std::uint64_t tcs = 0;  // linear address
   std::uint64_t xsave_mask = 0;
   std::uint64_t clearing = CLEAR_BY_XRSTOR;
+  std::uint64_t call_leaves = 0;  // 1: the system call ends with leaving for the next call, with these two
+  std::uint64_t call_status = 0, call_written = 0;
   // C++
   std::uint32_t index = 0;
   std::atomic<ThreadState> state{ThreadState::kFree};
   boundary::ExchangeArea* exchange = nullptr;  // in the arena, checked
   std::uint32_t thread_id = 0;
   std::uint64_t clear_child_tid = 0;
-  std::uint64_t call_buffer = 0, call_room = 0;  // where the host wants the result of the call being served
-  SyscallFrame* frame = nullptr;                 // of the system call that is being served
+  std::uint64_t call_buffer = 0, call_room = 0;       // where the host wants the result of the call being served
+  std::uint64_t call_input = 0, call_input_room = 0;  // where the program wants the next call's argument
+  SyscallFrame* frame = nullptr;                      // of the system call that is being served
   std::uint64_t signal_mask = 0;
   std::array<char, 16> name{};
+  CheckedRanges checked;
   SyscallFrame start;  // kStarting: where the thread begins
   std::uint64_t start_fs = 0;
 };
@@ -52,11 +85,15 @@ static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&
               offsetof(ThreadControl, host_rsp) == TCB_HOST_RSP && offsetof(ThreadControl, host_rbp) == TCB_HOST_RBP &&
               offsetof(ThreadControl, user_rsp) == TCB_USER_RSP && offsetof(ThreadControl, tcs) == TCB_TCS &&
               offsetof(ThreadControl, xsave_mask) == TCB_XSAVE_MASK &&
-              offsetof(ThreadControl, clearing) == TCB_CLEARING);
+              offsetof(ThreadControl, clearing) == TCB_CLEARING &&
+              offsetof(ThreadControl, call_leaves) == TCB_CALL_LEAVES &&
+              offsetof(ThreadControl, call_status) == TCB_CALL_STATUS &&
+              offsetof(ThreadControl, call_written) == TCB_CALL_WRITTEN);
 static_assert(sizeof(ThreadControl) <= SGX_PAGE_SIZE);
 static_assert(boundary::kThreadExceptionStackEnd == EXCEPTION_STACK_END &&
               boundary::kThreadSsaOffset == THREAD_SSA_OFFSET &&
-              static_cast<std::uint64_t>(boundary::Request::kUnhandled) == REQUEST_UNHANDLED);
+              static_cast<std::uint64_t>(boundary::Request::kUnhandled) == REQUEST_UNHANDLED &&
+              static_cast<std::uint64_t>(boundary::Request::kNextCall) == REQUEST_NEXT_CALL);
 
 // The block of the thread that runs.
 inline ThreadControl& current_thread() {

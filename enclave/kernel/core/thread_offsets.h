@@ -9,6 +9,9 @@
 #define TCB_TCS 40
 #define TCB_XSAVE_MASK 48
 #define TCB_CLEARING 56
+#define TCB_CALL_LEAVES 64
+#define TCB_CALL_STATUS 72
+#define TCB_CALL_WRITTEN 80
 
 // How vector registers are cleared on the way out: by XRSTOR, or by instructions where only they are in use.
 #define CLEAR_BY_XRSTOR 0
@@ -25,3 +28,6 @@
 
 // boundary::Request::kUnhandled
 #define REQUEST_UNHANDLED 22
+
+// boundary::Request::kNextCall
+#define REQUEST_NEXT_CALL 16

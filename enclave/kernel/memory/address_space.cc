@@ -125,6 +125,7 @@ AddressSpace::Expected<void> AddressSpace::protect(std::uintptr_t address, std::
   if (!state.fully_mapped(range) || !state.reserve_for(range, 0)) return error(ENOMEM);
   state.split_at(range.begin);
   state.split_at(range.end);
+  state.changes.fetch_add(1, std::memory_order_release);
   for (PageNumber at = range.begin; at < range.end;) {
     Mapping* mapping = state.tree.find(at);
     mapping->protection = static_cast<std::uint8_t>(protection);
@@ -197,6 +198,8 @@ bool AddressSpace::prepare_access(std::uintptr_t address, std::size_t size, bool
   }
   return true;
 }
+
+std::uint64_t AddressSpace::changes() const { return state_->changes.load(std::memory_order_acquire); }
 
 bool AddressSpace::owns(std::uintptr_t address, std::size_t size) const {
   const std::uintptr_t range_size = std::uintptr_t{state_->end} * kPageSize;

@@ -68,6 +68,9 @@ class AddressSpace {
   // True where [address, address + size) lies in mappings that allow the access; pages are committed by the call, so
   // that the kernel itself can touch them without a fault.
   [[nodiscard]] bool prepare_access(std::uintptr_t address, std::size_t size, bool write);
+  // A number that changes whenever something that was accessible may have ceased to be: mappings removed or protected.
+  // What prepare_access() allowed before stays so while the number does. Never 0.
+  [[nodiscard]] std::uint64_t changes() const;
   // The range belongs to this object (mapped or not).
   [[nodiscard]] bool owns(std::uintptr_t address, std::size_t size) const;
 

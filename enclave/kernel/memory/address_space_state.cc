@@ -199,6 +199,7 @@ bool AddressSpace::State::reserve_for_removal(PageRange range, std::uint32_t mor
 }
 
 void AddressSpace::State::remove(PageRange range) {
+  changes.fetch_add(1, std::memory_order_release);
   for (;;) {
     Mapping* mapping = tree.first_ending_after(range.begin);
     if (mapping == nullptr || mapping->begin >= range.end) return;

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -31,6 +32,7 @@ enum class CommitStep { kDone, kAgain, kExhausted };
 // All methods but the constructor, forget() and populate() expect the lock to be held.
 struct AddressSpace::State {
   SpinLock lock;
+  std::atomic<std::uint64_t> changes{1};
   PageSource& source;
   const std::uintptr_t base;
   const PageNumber end;     // pages of the range

@@ -114,7 +114,7 @@ struct HostBuffer {
 };
 
 // Answers the previous call and waits for the next. The result is copied out to where the host said, once; the
-// argument is copied in, once.
+// argument is copied in, once. The wait itself is entry.S's, between this and coffer_take_call().
 std::int64_t sys_next_call(const Arguments& c) {
   PreviousCall previous;
   if (!get_user(c.a[0], &previous)) return -EFAULT;
@@ -126,21 +126,12 @@ std::int64_t sys_next_call(const Arguments& c) {
     if (!result.ok) return -EFAULT;
     std::memcpy(reinterpret_cast<void*>(buffer.address), result.bytes.data(), previous.written);
   }
-  const Answer call =
-      call_host(boundary::Request::kNextCall, static_cast<std::uint64_t>(previous.status), previous.written);
-  const auto [address, size, room] = call.extra;
-  const std::uint64_t larger = size > room ? size : room;
-  if (larger != 0 && !in_arena(address, larger)) panic("the host gave a call a buffer outside the arena");
-  thread.call_buffer = address;
-  thread.call_room = room;
-  const NextCall next{static_cast<std::uint64_t>(call.result), size, room};
-  if (size > previous.room) return -E2BIG;
-  if (size != 0) {
-    const UserBytes input = user_bytes(previous.input, size, true);
-    if (!input.ok) return -EFAULT;
-    std::memcpy(input.bytes.data(), reinterpret_cast<const void*>(address), size);
-  }
-  return put_user(c.a[1], next) ? 0 : -EFAULT;
+  thread.call_input = previous.input;
+  thread.call_input_room = previous.room;
+  thread.call_status = static_cast<std::uint64_t>(previous.status);
+  thread.call_written = previous.written;
+  thread.call_leaves = 1;
+  return 0;
 }
 
 constexpr SyscallEntry kTable[] = {
@@ -153,6 +144,24 @@ constexpr SyscallEntry kTable[] = {
 };
 
 }  // namespace
+
+// From entry.S: the host has entered with a call. What it says is in the registers: once read, once checked.
+extern "C" std::int64_t coffer_take_call(const SyscallFrame* frame, std::uint64_t index, std::uint64_t address,
+                                         std::uint64_t size, std::uint64_t room, std::uint64_t command) {
+  check_return(command);
+  ThreadControl& thread = current_thread();
+  const std::uint64_t larger = size > room ? size : room;
+  if (larger != 0 && !in_arena(address, larger)) panic("the host gave a call a buffer outside the arena");
+  thread.call_buffer = address;
+  thread.call_room = room;
+  if (size > thread.call_input_room) return -E2BIG;
+  if (size != 0) {
+    const UserBytes input = user_bytes(thread.call_input, size, true);
+    if (!input.ok) return -EFAULT;
+    std::memcpy(input.bytes.data(), reinterpret_cast<const void*>(address), size);
+  }
+  return put_user(frame->rsi, NextCall{index, size, room}) ? 0 : -EFAULT;
+}
 
 std::span<const SyscallEntry> coffer_syscalls() { return kTable; }
 

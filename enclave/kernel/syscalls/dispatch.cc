@@ -72,8 +72,14 @@ extern "C" std::int64_t coffer_syscall(SyscallFrame* frame) {
 }
 
 bool user_range(std::uint64_t address, std::uint64_t size, bool write) {
-  if (size == 0 || in_program(address, size, write)) return true;
-  return address_space().owns(address, size) && address_space().prepare_access(address, size, write);
+  if (size == 0) return true;
+  CheckedRanges& checked = current_thread().checked;
+  const std::uint64_t changes = address_space().changes();
+  if (checked.hold(address, size, write, changes)) return true;
+  const bool accessible = in_program(address, size, write) ||
+                          (address_space().owns(address, size) && address_space().prepare_access(address, size, write));
+  if (accessible) checked.add(address, size, write, changes);
+  return accessible;
 }
 
 int user_string(std::uint64_t address, std::size_t limit, std::string_view* text) {
