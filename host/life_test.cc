@@ -240,11 +240,22 @@ TEST(Lives, TheEndOfTheVaultIsTheEndOfTheEnclave) {
   EXPECT_EQ(status->detail, "the cell was killed");
 }
 
+// From load() to the program's first word, on this machine as it is now.
+std::chrono::microseconds time_of_a_launch() {
+  const auto begin = std::chrono::steady_clock::now();
+  Streams streams;
+  Enclave enclave = testing::load("life", {.rung = RungKind::kProcess});
+  EXPECT_TRUE(enclave.start(streams.options({"loop"})));
+  EXPECT_TRUE(streams.wait_for("looping"));
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+}
+
 // The cell dies at any moment of loading, starting, computing, calling: nobody who waits in the host hangs, and the
 // host sees one clear answer.
 TEST(Lives, ACellKilledAtAnyMomentIsOneClearAnswer) {
   constexpr int kRounds = 120;
   std::mt19937 random(4711);
+  auto launch = 0us;
   int lost_while_loading = 0;
   int killed_while_running = 0;
   for (int round = 0; round < kRounds; ++round) {
@@ -256,7 +267,9 @@ TEST(Lives, ACellKilledAtAnyMomentIsOneClearAnswer) {
       auto status = enclave->run(streams.options({what}));
       return status;
     });
-    const auto delay = std::chrono::microseconds(random() % 60'000);
+    // Now and then another measure: how busy the machine is changes.
+    if (round % 20 == 0) launch = time_of_a_launch();
+    const auto delay = launch * static_cast<int>(random() % 2000) / 1000;
     std::this_thread::sleep_for(delay);
     // Again and again: a slow machine may not have started it yet.
     const auto limit = std::chrono::steady_clock::now() + 20s;
@@ -276,7 +289,8 @@ TEST(Lives, ACellKilledAtAnyMomentIsOneClearAnswer) {
       EXPECT_EQ(status->detail, "the cell was killed");
     }
   }
-  EXPECT_GT(killed_while_running, kRounds / 4);
+  EXPECT_GT(lost_while_loading, 0);
+  EXPECT_GT(killed_while_running, 0);
   std::printf("%d cells killed while loading, %d while running\n", lost_while_loading, killed_while_running);
 }
 
