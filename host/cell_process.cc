@@ -1,12 +1,11 @@
 #include "host/cell_process.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <sstream>
-#include <string_view>
+
+#include "processor/launch/launch.h"
 
 namespace coffer::host {
 
@@ -15,8 +14,6 @@ using boundary::ControlHello;
 using boundary::ControlMessage;
 
 namespace {
-
-constexpr const char* kSystemDaemon = "/run/coffer/cofferd.sock";
 
 template <class T>
 bool receive(int socket, T& message) {
@@ -29,15 +26,8 @@ bool receive(int socket, T& message) {
 
 }  // namespace
 
-std::string daemon_socket() {
-  if (const char* set = std::getenv("COFFER_DAEMON"); set != nullptr && *set != '\0') {
-    return std::string_view(set) == "none" ? "" : set;
-  }
-  return ::access(kSystemDaemon, F_OK) == 0 ? kSystemDaemon : "";
-}
-
 Result<std::unique_ptr<CellProcess>> CellProcess::start(const Arena& arena, std::uint64_t epc_size) {
-  const std::string daemon = daemon_socket();
+  const std::string daemon = processor::daemon_socket();
   auto cell = daemon.empty() ? start_child_cell(arena) : start_daemon_cell(daemon, arena, epc_size);
   if (!cell) return cell;
   if (auto ready = (*cell)->greet(); !ready) return std::unexpected(ready.error());

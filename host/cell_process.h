@@ -18,8 +18,8 @@ namespace coffer::host {
 class CellProcess {
  public:
   // Starts a cell that maps `arena`, with `epc_size` bytes of protected memory to come. By the daemon where there is
-  // one (daemon_socket()), else as a child. Input error "arena address taken" where the cell has that address in use;
-  // Refused where the daemon's limits say no.
+  // one (processor::daemon_socket()), else as a child. Input error "arena address taken" where the cell has that
+  // address in use; Refused where the daemon's limits say no.
   [[nodiscard]] static Result<std::unique_ptr<CellProcess>> start(const Arena& arena, std::uint64_t epc_size);
   virtual ~CellProcess() = default;  // kill()s and waits
   CellProcess(const CellProcess&) = delete;
@@ -51,9 +51,5 @@ class CellProcess {
 // A cell that the daemon at `socket_path` starts.
 [[nodiscard]] Result<std::unique_ptr<CellProcess>> start_daemon_cell(const std::string& socket_path, const Arena& arena,
                                                                      std::uint64_t epc_size);
-
-// Where cofferd listens: $COFFER_DAEMON, else /run/coffer/cofferd.sock where that is there. Empty: no daemon, cells are
-// children ("none" in $COFFER_DAEMON says so whatever is there).
-[[nodiscard]] std::string daemon_socket();
 
 }  // namespace coffer::host

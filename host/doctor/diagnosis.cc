@@ -114,12 +114,29 @@ Finding diagnose_tracing(const MachineFacts& facts) {
   return yes(name, "the cell is not dumpable: attach is refused to every user without CAP_SYS_PTRACE");
 }
 
+Finding diagnose_daemon(const MachineFacts& facts) {
+  const std::string name = "daemon";
+  if (facts.daemon.works)
+    return yes(name, "cofferd at " + facts.daemon_socket + " owns the cells and the platform's keys");
+  if (facts.daemon_socket.empty()) {
+    return {
+        name, Verdict::kPartial, "cofferd is not set up; cells are started without it",
+        "cells and the platform's keys belong to the user who starts the program, and protected memory is not shared "
+        "out between users",
+        "start cofferd where users must be kept from their own enclaves (docs/daemon.md)"};
+  }
+  return {name, Verdict::kNo, facts.daemon_socket + ": " + error_text(facts.daemon),
+          "enclaves do not start as long as this socket is named and nobody answers there",
+          "start cofferd, or set COFFER_DAEMON=none"};
+}
+
 std::vector<Finding> diagnose_protections(const MachineFacts& facts) {
   std::vector<Finding> findings;
   findings.push_back(diagnose_secret_memory(facts));
   findings.push_back(diagnose_seccomp(facts));
   findings.push_back(diagnose_namespaces(facts));
   findings.push_back(diagnose_tracing(facts));
+  findings.push_back(diagnose_daemon(facts));
   findings.push_back(yes("core dumps kept out", "the cell is not dumpable and its core limit is zero"));
   if (facts.syscall_user_dispatch.works) {
     findings.push_back(yes("Syscall User Dispatch", "offered"));

@@ -14,6 +14,8 @@ MachineFacts complete_machine() {
   facts.rdrand = facts.rdseed = facts.xsave = facts.fsgsbase = true;
   facts.secret_memory = facts.seccomp_trap = facts.syscall_user_dispatch = facts.user_namespaces = {true, 0};
   facts.locked_memory_limit = ~std::uint64_t{0};
+  facts.daemon_socket = "/run/coffer/cofferd.sock";
+  facts.daemon = {true, 0};
   facts.kvm = {true, 0};
   facts.sgx_enclave = {false, ENOENT};
   return facts;
@@ -90,6 +92,18 @@ TEST(Diagnosis, WhoMayTraceIsTold) {
   const Finding finding = named(diagnose(facts).protections, "debuggers kept out");
   EXPECT_EQ(finding.verdict, Verdict::kPartial);
   EXPECT_NE(finding.meaning.find("inject code"), std::string::npos);
+}
+
+TEST(Diagnosis, WhatTheDaemonWouldAddIsTold) {
+  MachineFacts facts = complete_machine();
+  EXPECT_NE(named(diagnose(facts).protections, "daemon").detail.find("/run/coffer/cofferd.sock"), std::string::npos);
+  facts.daemon = {false, ECONNREFUSED};
+  EXPECT_EQ(named(diagnose(facts).protections, "daemon").verdict, Verdict::kNo);
+  EXPECT_NE(named(diagnose(facts).protections, "daemon").remedy.find("COFFER_DAEMON=none"), std::string::npos);
+  facts.daemon = {};
+  facts.daemon_socket.clear();
+  EXPECT_EQ(named(diagnose(facts).protections, "daemon").verdict, Verdict::kPartial);
+  EXPECT_NE(named(diagnose(facts).protections, "daemon").remedy.find("docs/daemon.md"), std::string::npos);
 }
 
 TEST(Machine, ProbingAgreesWithTheKernelsOwnWords) {

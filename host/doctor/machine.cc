@@ -10,7 +10,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "processor/launch/launch.h"
 
 namespace coffer::doctor {
 namespace {
@@ -136,6 +139,17 @@ Trial try_open(const char* device) {
   return file ? Trial{true, 0} : Trial{false, errno};
 }
 
+Trial try_connect(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return {false, ENAMETOOLONG};
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!socket) return {false, errno};
+  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return {false, errno};
+  return {true, 0};
+}
+
 bool has_capability(unsigned capability) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};
@@ -173,6 +187,8 @@ MachineFacts probe_machine() {
   facts.ptrace_scope = read_ptrace_scope();
   facts.kvm = try_open("/dev/kvm");
   facts.sgx_enclave = try_open("/dev/sgx_enclave");
+  facts.daemon_socket = processor::daemon_socket();
+  if (!facts.daemon_socket.empty()) facts.daemon = try_connect(facts.daemon_socket);
   return facts;
 }
 

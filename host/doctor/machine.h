@@ -32,6 +32,10 @@ struct MachineFacts {
   int ptrace_scope = -1;   // Yama's setting 0..3, -1 where the kernel has no Yama
   bool may_trace = false;  // CAP_SYS_PTRACE in force: this process could attach to anybody
 
+  // The daemon that starts cells for this user.
+  std::string daemon_socket;  // empty: none is set up
+  Trial daemon;               // connected
+
   // Devices.
   Trial kvm;          // /dev/kvm opened
   Trial sgx_enclave;  // /dev/sgx_enclave opened

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <spawn.h>
-#include <csignal>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
+#include <cstdlib>
+#include <string_view>
 
 #include "base/file.h"
 
@@ -16,6 +19,7 @@ namespace {
 
 // Descriptors 3 and 4 are the cell's: keep the originals clear of them.
 constexpr int kFirstFree = 16;
+constexpr const char* kSystemDaemon = "/run/coffer/cofferd.sock";
 
 std::string hexadecimal(std::uint64_t value) {
   std::array<char, 16> text{};
@@ -78,6 +82,13 @@ Result<pid_t> start_cell(const CellLaunch& launch) {
                                   pointers(arguments).data(), pointers(environment).data());
   if (error != 0) return system_error("cannot start " + launch.program.string(), error);
   return pid;
+}
+
+std::string daemon_socket() {
+  if (const char* set = std::getenv("COFFER_DAEMON"); set != nullptr && *set != '\0') {
+    return std::string_view(set) == "none" ? "" : set;
+  }
+  return ::access(kSystemDaemon, F_OK) == 0 ? kSystemDaemon : "";
 }
 
 }  // namespace coffer::processor

@@ -25,4 +25,8 @@ struct CellLaunch {
 // ControlHello (boundary/slot.h).
 [[nodiscard]] Result<pid_t> start_cell(const CellLaunch& launch);
 
+// Where the daemon that starts cells for others listens: $COFFER_DAEMON, else /run/coffer/cofferd.sock where that is
+// there. Empty: no daemon ("none" in $COFFER_DAEMON says so whatever is there).
+[[nodiscard]] std::string daemon_socket();
+
 }  // namespace coffer::processor
