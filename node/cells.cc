@@ -52,14 +52,21 @@ Result<Cells::Started> Cells::start(uid_t user, const boundary::LaunchRequest& r
   }
   FileDescriptor hosts(pair[0]);
   const FileDescriptor cells(pair[1]);
+  std::vector<FileDescriptor> warm = pool_.take(request.epc_size);
+  std::vector<int> warm_numbers;
+  for (const FileDescriptor& file : warm) warm_numbers.push_back(file.get());
   auto pid = processor::start_cell({.program = program_,
                                     .control = cells.get(),
                                     .arena = arena.get(),
                                     .arena_base = request.arena_base,
                                     .arena_size = request.arena_size,
+                                    .warm = std::move(warm_numbers),
                                     .environment = {"COFFER_HOME=" + state_.string()}});
-  if (!pid) return give_up(pid.error());
-  cells_.push_back({*pid, user, request.epc_size});
+  if (!pid) {
+    pool_.give_back(std::move(warm));
+    return give_up(pid.error());
+  }
+  cells_.push_back({*pid, user, request.epc_size, std::move(warm)});
   return Started{*pid, std::move(hosts)};
 }
 
@@ -72,9 +79,10 @@ void Cells::reap() {
     ::waitpid(ended.si_pid, nullptr, WNOHANG);
     ended = {};
   }
-  std::erase_if(cells_, [this](const Cell& cell) {
+  std::erase_if(cells_, [this](Cell& cell) {
     if (::kill(-cell.group, 0) == 0 || errno != ESRCH) return false;
     accounts_.release(cell.user, cell.epc_size);
+    pool_.give_back(std::move(cell.warm));
     return true;
   });
 }

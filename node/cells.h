@@ -10,14 +10,15 @@
 #include "base/result.h"
 #include "boundary/daemon.h"
 #include "node/accounts.h"
+#include "node/warm_pool.h"
 
 namespace coffer::node {
 
 class Cells {
  public:
   // `program` is coffer-cell, `state` the folder of the platform's keys.
-  Cells(std::filesystem::path program, std::filesystem::path state, const Limits& limits)
-      : program_(std::move(program)), state_(std::move(state)), accounts_(limits) {}
+  Cells(std::filesystem::path program, std::filesystem::path state, const Limits& limits, WarmPool pool)
+      : program_(std::move(program)), state_(std::move(state)), accounts_(limits), pool_(std::move(pool)) {}
   ~Cells();  // ends all of them
   Cells(const Cells&) = delete;
   Cells& operator=(const Cells&) = delete;
@@ -33,6 +34,10 @@ class Cells {
   // both have. Call it at SIGCHLD.
   void reap();
 
+  // Does a piece of what can wait until nobody asks for anything. True: there is more of it.
+  bool tidy_up() { return pool_.clean_one(); }
+  [[nodiscard]] bool is_tidy() const { return pool_.unclean() == 0; }
+
   [[nodiscard]] const Accounts& accounts() const { return accounts_; }
 
  private:
@@ -40,10 +45,12 @@ class Cells {
     pid_t group = -1;  // the cell's process id, and its vault is in the group
     uid_t user = 0;
     std::uint64_t epc_size = 0;
+    std::vector<FileDescriptor> warm;
   };
 
   std::filesystem::path program_, state_;
   Accounts accounts_;
+  WarmPool pool_;
   std::vector<Cell> cells_;
 };
 

@@ -40,26 +40,6 @@ Result<sockaddr_un> address_of(const std::filesystem::path& path) {
   return address;
 }
 
-Result<FileDescriptor> listen_at(const std::filesystem::path& path) {
-  auto address = address_of(path);
-  if (!address) return std::unexpected(address.error());
-  const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
-  FileDescriptor probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (::connect(probe.get(), generic, sizeof(*address)) == 0) {
-    return input_error(path.string() + ": a daemon listens there already");
-  }
-  if (errno == ECONNREFUSED) ::unlink(path.c_str());
-  FileDescriptor listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listener) return system_error("cannot make a socket", errno);
-  if (::bind(listener.get(), generic, sizeof(*address)) != 0) {
-    return system_error("cannot listen at " + path.string(), errno);
-  }
-  if (::chmod(path.c_str(), 0666) != 0 || ::listen(listener.get(), SOMAXCONN) != 0) {
-    return system_error("cannot listen at " + path.string(), errno);
-  }
-  return listener;
-}
-
 Result<FileDescriptor> own_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -85,23 +65,44 @@ LaunchAnswer no(const Error& error) {
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::listen(const std::filesystem::path& socket, Cells& cells,
-                                               std::function<void(const std::string&)> log) {
-  auto listener = listen_at(socket);
-  if (!listener) return std::unexpected(listener.error());
-  auto signals = own_signals();
-  if (!signals) return std::unexpected(signals.error());
-  return std::unique_ptr<Daemon>(
-      new Daemon(socket, std::move(*listener), std::move(*signals), cells, std::move(log)));
+Result<Listener> Listener::at(const std::filesystem::path& path) {
+  auto address = address_of(path);
+  if (!address) return std::unexpected(address.error());
+  const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
+  FileDescriptor probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (::connect(probe.get(), generic, sizeof(*address)) == 0) {
+    return input_error(path.string() + ": a daemon listens there already");
+  }
+  if (errno == ECONNREFUSED) ::unlink(path.c_str());
+  FileDescriptor listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener) return system_error("cannot make a socket", errno);
+  if (::bind(listener.get(), generic, sizeof(*address)) != 0) {
+    return system_error("cannot listen at " + path.string(), errno);
+  }
+  if (::chmod(path.c_str(), 0666) != 0 || ::listen(listener.get(), SOMAXCONN) != 0) {
+    return system_error("cannot listen at " + path.string(), errno);
+  }
+  return Listener(path, std::move(listener));
 }
 
-Daemon::~Daemon() { ::unlink(path_.c_str()); }
+Listener::~Listener() {
+  if (socket_) ::unlink(path_.c_str());
+}
+
+Result<std::unique_ptr<Daemon>> Daemon::make(Listener listener, Cells& cells,
+                                             std::function<void(const std::string&)> log) {
+  auto signals = own_signals();
+  if (!signals) return std::unexpected(signals.error());
+  return std::unique_ptr<Daemon>(new Daemon(std::move(listener), std::move(*signals), cells, std::move(log)));
+}
 
 Result<void> Daemon::serve() {
   while (true) {
     std::vector<pollfd> waiting = {{listener_.get(), POLLIN, 0}, {signals_.get(), POLLIN, 0}};
     for (const Connection& connection : connections_) waiting.push_back({connection.socket.get(), POLLIN, 0});
-    const int ready = ::poll(waiting.data(), waiting.size(), connections_.empty() ? -1 : kLook);
+    const int patience = !cells_.is_tidy() ? 0 : connections_.empty() ? -1 : kLook;
+    const int ready = ::poll(waiting.data(), waiting.size(), patience);
+    if (ready == 0) cells_.tidy_up();
     if (ready < 0 && errno != EINTR) return system_error("cannot wait for requests", errno);
     if ((waiting[1].revents & POLLIN) != 0 && take_signals()) return {};
     for (std::size_t i = 2; i < waiting.size(); ++i) {

@@ -25,7 +25,7 @@ namespace {
 using namespace coffer;
 
 struct Options {
-  std::string config, socket, state, epc, epc_per_user, user;
+  std::string config, socket, state, epc, epc_per_user, warm, user;
 };
 
 constexpr const char* kDefaultConfig = "/etc/coffer/cofferd.toml";
@@ -57,7 +57,16 @@ Result<node::Settings> settings_of(const Options& options) {
   if (auto set = override_size("--epc-per-user", options.epc_per_user, settings.limits.per_user); !set) {
     return std::unexpected(set.error());
   }
+  if (auto set = override_size("--warm", options.warm, settings.warm); !set) return std::unexpected(set.error());
   return settings;
+}
+
+// A pool, or none and a line that says why: warmth is for speed.
+node::WarmPool fill_pool(std::uint64_t bytes) {
+  auto pool = node::WarmPool::make(bytes);
+  if (pool) return std::move(*pool);
+  std::fprintf(stderr, "cofferd: note: %s\n", pool.error().message.c_str());
+  return {};
 }
 
 // The one capability that cells have a use for: secret memory is locked memory. They inherit it.
@@ -104,17 +113,19 @@ Result<void> run(const Options& options) {
   if (!settings) return std::unexpected(settings.error());
   auto program = host::find_part("coffer-cell");
   if (!program) return std::unexpected(program.error());
-  node::Cells cells(*program, settings->state, settings->limits);
-  auto daemon = node::Daemon::listen(settings->socket, cells, [](const std::string& line) {
-    std::fprintf(stderr, "cofferd: %s\n", line.c_str());
-  });
-  if (!daemon) return std::unexpected(daemon.error());
+  auto listener = node::Listener::at(settings->socket);
+  if (!listener) return std::unexpected(listener.error());
   if (!options.user.empty()) {
     if (auto became = become(options.user, settings->state); !became) return became;
   }
   prepare_locked_memory();
   // What this process holds is nobody else's: no debugger of its own user, no core dump.
   ::prctl(PR_SET_DUMPABLE, 0);
+  node::Cells cells(*program, settings->state, settings->limits, fill_pool(settings->warm));
+  auto daemon = node::Daemon::make(std::move(*listener), cells, [](const std::string& line) {
+    std::fprintf(stderr, "cofferd: %s\n", line.c_str());
+  });
+  if (!daemon) return std::unexpected(daemon.error());
   std::printf("cofferd: listening at %s\n", settings->socket.c_str());
   std::fflush(stdout);
   return (*daemon)->serve();
@@ -131,6 +142,7 @@ int main(int argc, char** argv) {
   app.add_option("--state", options.state, "folder of the platform's keys (default: /var/lib/coffer)");
   app.add_option("--epc", options.epc, "protected memory for all users together, e.g. 8G");
   app.add_option("--epc-per-user", options.epc_per_user, "protected memory for one user, e.g. 2G");
+  app.add_option("--warm", options.warm, "protected memory that is kept warm for fast launches (default: 256M; 0: none)");
   app.add_option("--user", options.user, "become this user once the socket is there (as root)");
   app.footer(
       "Examples:\n"

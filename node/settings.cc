@@ -16,7 +16,7 @@ constexpr std::uint32_t kDefaultEnclaves = 64;
 constexpr std::int64_t kMostEnclaves = 65536;
 
 Result<std::uint64_t> size_of(const toml::node& value) {
-  if (auto bytes = value.value_exact<std::int64_t>(); bytes && *bytes > 0) return static_cast<std::uint64_t>(*bytes);
+  if (auto bytes = value.value_exact<std::int64_t>(); bytes && *bytes >= 0) return static_cast<std::uint64_t>(*bytes);
   if (auto text = value.value_exact<std::string>()) return image::parse_size(*text);
   return input_error("must be a size like \"96M\" or a number of bytes");
 }
@@ -47,6 +47,7 @@ constexpr std::array kKeys = {
     Key{"state", [](Settings& s, const toml::node& v) { return set_path(s.state, v); }},
     Key{"epc", [](Settings& s, const toml::node& v) { return set_size(s.limits.total, v); }},
     Key{"epc_per_user", [](Settings& s, const toml::node& v) { return set_size(s.limits.per_user, v); }},
+    Key{"warm", [](Settings& s, const toml::node& v) { return set_size(s.warm, v); }},
     Key{"enclaves_per_user",
         [](Settings& s, const toml::node& v) -> Result<void> {
           auto number = v.value_exact<std::int64_t>();

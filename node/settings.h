@@ -14,6 +14,7 @@ struct Settings {
   std::filesystem::path socket = "/run/coffer/cofferd.sock";
   std::filesystem::path state = "/var/lib/coffer";  // the platform's keys
   Limits limits;
+  std::uint64_t warm = std::uint64_t{256} << 20;  // bytes of protected memory that are kept warm; 0: none
 };
 
 // What a machine of this much memory (bytes) has without a file: all of its memory, half of it for one user.

@@ -27,7 +27,7 @@ TEST(DaemonSettings, AnEmptyFileIsTheDefaults) {
 
 TEST(DaemonSettings, EveryKeyIsRead) {
   const auto settings = parse_settings(
-      "socket = '/tmp/s'\nstate = '/srv/coffer'\nepc = '2G'\nepc_per_user = 1048576\nenclaves_per_user = 3\n",
+      "socket = '/tmp/s'\nstate = '/srv/coffer'\nepc = '2G'\nepc_per_user = 1048576\nenclaves_per_user = 3\nwarm = 0\n",
       "cofferd.toml", default_settings(kGiB));
   ASSERT_TRUE(settings) << settings.error().message;
   EXPECT_EQ(settings->socket, "/tmp/s");
@@ -35,12 +35,13 @@ TEST(DaemonSettings, EveryKeyIsRead) {
   EXPECT_EQ(settings->limits.total, 2 * kGiB);
   EXPECT_EQ(settings->limits.per_user, 1048576U);
   EXPECT_EQ(settings->limits.enclaves_per_user, 3U);
+  EXPECT_EQ(settings->warm, 0U);
 }
 
 TEST(DaemonSettings, WhatIsWrongIsNamedWithItsLine) {
   EXPECT_THAT(error_of("\nepcs = '1G'"), StartsWith("cofferd.toml:2: unknown key epcs; known: socket, state, epc"));
   EXPECT_THAT(error_of("epc = true"), StartsWith("cofferd.toml:1: epc must be a size"));
-  EXPECT_THAT(error_of("epc = 0"), StartsWith("cofferd.toml:1: epc must be"));
+  EXPECT_THAT(error_of("epc = -1"), StartsWith("cofferd.toml:1: epc must be"));
   EXPECT_THAT(error_of("socket = 'here'"), HasSubstr("absolute path"));
   EXPECT_THAT(error_of("enclaves_per_user = 0"), HasSubstr("from 1 to"));
   EXPECT_THAT(error_of("epc = "), StartsWith("cofferd.toml:1: "));

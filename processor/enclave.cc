@@ -76,7 +76,7 @@ bool create_parameters_valid(const sgx::CreateParameters& p) {
 
 Result<std::unique_ptr<SoftEnclave>> SoftEnclave::make(const EnclaveConfig& config,
                                                        std::shared_ptr<const KeySource> vault) {
-  auto epc = Epc::create(config.epc_size, config.want_secret_memory);
+  auto epc = Epc::create(config.epc_size, config.want_secret_memory, config.warm);
   if (!epc) return std::unexpected(epc.error());
   return std::unique_ptr<SoftEnclave>(new SoftEnclave(config, std::move(*epc), std::move(vault)));
 }

@@ -54,6 +54,7 @@ struct ThreadState {
 struct EnclaveConfig {
   std::uint64_t epc_size = 0;  // bytes
   bool want_secret_memory = true;
+  std::shared_ptr<const WarmMemory> warm = nullptr;
   bool debug_only = false;  // refuse production enclaves at EINIT: the rung protects nothing
   // The mappings of a program that owns ELRANGE itself; null where this class does. Outlives the enclave.
   const HostPages* host_pages = nullptr;

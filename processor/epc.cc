@@ -2,10 +2,10 @@
 
 namespace coffer::processor {
 
-Result<Epc> Epc::create(std::uint64_t size, bool want_secret) {
+Result<Epc> Epc::create(std::uint64_t size, bool want_secret, std::shared_ptr<const WarmMemory> warm) {
   const std::uint64_t frames = (size + sgx::kPageSize - 1) / sgx::kPageSize;
   if (frames == 0 || frames >= kNoFrame) return input_error("an EPC of " + std::to_string(size) + " bytes cannot be");
-  auto memory = ProtectedMemory::open(frames * sgx::kPageSize, want_secret);
+  auto memory = ProtectedMemory::open(frames * sgx::kPageSize, want_secret, std::move(warm));
   if (!memory) return std::unexpected(memory.error());
   return Epc(std::move(*memory), static_cast<std::uint32_t>(frames));
 }

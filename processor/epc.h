@@ -27,7 +27,8 @@ struct EpcmEntry {
 class Epc {
  public:
   // size: bytes, rounded up to pages.
-  [[nodiscard]] static Result<Epc> create(std::uint64_t size, bool want_secret);
+  [[nodiscard]] static Result<Epc> create(std::uint64_t size, bool want_secret,
+                                          std::shared_ptr<const WarmMemory> warm = nullptr);
 
   // A run of `count` neighbouring free frames, or the longest shorter one; nothing where the EPC is full. Frames that
   // held secret pages before come back zeroed.

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "sgx/arch.h"
@@ -34,7 +35,8 @@ FileDescriptor open_secret(std::size_t size, std::string* missing) {
 
 }  // namespace
 
-Result<ProtectedMemory> ProtectedMemory::open(std::size_t size, bool want_secret) {
+Result<ProtectedMemory> ProtectedMemory::open(std::size_t size, bool want_secret,
+                                              std::shared_ptr<const WarmMemory> warm) {
   ProtectedMemory memory;
   memory.plain_ = FileDescriptor(::memfd_create("coffer-epc", MFD_CLOEXEC));
   if (!memory.plain_) return system_error("cannot make the EPC", errno);
@@ -42,6 +44,7 @@ Result<ProtectedMemory> ProtectedMemory::open(std::size_t size, bool want_secret
     return system_error("cannot size the EPC to " + std::to_string(size) + " bytes", errno);
   }
   if (want_secret) memory.secret_ = open_secret(size, &memory.missing_);
+  if (memory.secret_) memory.warm_ = std::move(warm);
   return memory;
 }
 
@@ -78,13 +81,33 @@ bool ProtectedMemory::protect(std::uintptr_t address, std::size_t size, int prot
   return true;
 }
 
+// Piece by piece, each from the file that its frames stand in.
+bool ProtectedMemory::map_secret(std::uintptr_t address, std::size_t frame, std::size_t count, int protection) const {
+  const std::size_t in_file = warm_ ? warm_->file_size / sgx::kPageSize : 0;
+  const std::size_t warm_frames = warm_ ? warm_->files.size() * in_file : 0;
+  while (count != 0) {
+    const bool warm = frame < warm_frames;
+    const std::size_t first = warm ? frame % in_file : frame;
+    const std::size_t piece = warm ? std::min(count, in_file - first) : count;
+    const int fd = warm ? warm_->files[frame / in_file].get() : secret_.get();
+    if (::mmap(reinterpret_cast<void*>(address), piece * sgx::kPageSize, protection, MAP_SHARED | MAP_FIXED, fd,
+               static_cast<off_t>(first * sgx::kPageSize)) == MAP_FAILED) {
+      return false;
+    }
+    address += piece * sgx::kPageSize;
+    frame += piece;
+    count -= piece;
+  }
+  return true;
+}
+
 Result<Backing> ProtectedMemory::map_run(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
                                          Backing backing) {
   void* where = reinterpret_cast<void*>(address);
   const std::size_t size = count * sgx::kPageSize;
   const auto offset = static_cast<off_t>(frame * sgx::kPageSize);
   if (backing == Backing::kSecret && secret_) {
-    if (::mmap(where, size, protection, MAP_SHARED | MAP_FIXED, secret_.get(), offset) != MAP_FAILED) return backing;
+    if (map_secret(address, frame, count, protection)) return backing;
     if (errno != EAGAIN && errno != ENOMEM) return system_error("cannot map protected memory", errno);
     missing_ =
         "the hard locked-memory limit (ulimit -Hl) is smaller than the enclave: pages beyond it stand in ordinary "

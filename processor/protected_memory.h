@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/file.h"
@@ -17,10 +19,19 @@ namespace coffer::processor {
 
 enum class Backing : std::uint8_t { kSecret, kPlain };
 
+// Files of memfd_secret whose pages exist already, zeroed: what costs most at a page's first touch has been paid by
+// whoever keeps them (cofferd). All of one size.
+struct WarmMemory {
+  std::vector<FileDescriptor> files;
+  std::size_t file_size = 0;  // bytes, a multiple of 4096
+};
+
 class ProtectedMemory {
  public:
-  // size: bytes, a multiple of 4096. want_secret is false on `inline`, which protects nothing.
-  [[nodiscard]] static Result<ProtectedMemory> open(std::size_t size, bool want_secret);
+  // size: bytes, a multiple of 4096. want_secret is false on `inline`, which protects nothing. The first frames' secret
+  // pages stand in `warm` as far as it goes.
+  [[nodiscard]] static Result<ProtectedMemory> open(std::size_t size, bool want_secret,
+                                                    std::shared_ptr<const WarmMemory> warm = nullptr);
 
   // Maps frames [frame, frame + count) at `address`, replacing what is there. A secret mapping that the machine refuses
   // (the memlock limit) becomes an ordinary one and is counted; the backing that was used is returned.
@@ -50,10 +61,12 @@ class ProtectedMemory {
  private:
   [[nodiscard]] Result<Backing> map_run(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
                                         Backing backing);
+  [[nodiscard]] bool map_secret(std::uintptr_t address, std::size_t frame, std::size_t count, int protection) const;
   [[nodiscard]] std::optional<int> host_protection(std::uintptr_t address) const;
 
   const HostPages* host_pages_ = nullptr;
   std::uintptr_t host_base_ = 0;
+  std::shared_ptr<const WarmMemory> warm_;
   FileDescriptor secret_;
   FileDescriptor plain_;
   std::string missing_;

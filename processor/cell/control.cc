@@ -70,7 +70,7 @@ ControlAnswer Control::handle(const ControlMessage& message) {
 
 ControlAnswer Control::create(const ControlMessage& message) {
   if (enclave_ != nullptr) return failed("this cell has its enclave already");
-  auto made = processor::SoftEnclave::make({.epc_size = message.a}, vault_);
+  auto made = processor::SoftEnclave::make({.epc_size = message.a, .warm = warm_}, vault_);
   if (!made) return failed(made.error().message);
   const sgx::CreateParameters parameters{.size = message.size,
                                          .ssa_frame_size = message.ssa_frame_size,

@@ -22,8 +22,9 @@ struct Arena {
 
 class Control {
  public:
-  Control(int socket, Arena arena, std::shared_ptr<const processor::KeySource> vault)
-      : socket_(socket), arena_(arena), vault_(std::move(vault)) {}
+  Control(int socket, Arena arena, std::shared_ptr<const processor::KeySource> vault,
+          std::shared_ptr<const processor::WarmMemory> warm = nullptr)
+      : socket_(socket), arena_(arena), vault_(std::move(vault)), warm_(std::move(warm)) {}
 
   // Serves messages until the host closes the socket or dies.
   void serve();
@@ -39,6 +40,7 @@ class Control {
   int socket_;
   Arena arena_;
   std::shared_ptr<const processor::KeySource> vault_;
+  std::shared_ptr<const processor::WarmMemory> warm_;
   std::unique_ptr<processor::SoftEnclave> enclave_;
   std::unique_ptr<processor::ParkingLot> lot_;
   std::vector<bool> workers_;  // by thread index

@@ -1,10 +1,12 @@
 // The cell: the software processor in a process of its own, holding one enclave.
 //
-// Started by the host side with its control socket as descriptor 3, the arena as descriptor 4 and the arena's address
-// and size (hexadecimal) as arguments. It ends when the host closes the socket, which a dying host does too.
+// Started by the host side or the daemon with its control socket as descriptor 3, the arena as descriptor 4, files of
+// warm memory from descriptor 5 on, and as arguments the arena's address and size and the number of those files
+// (hexadecimal). It ends when the host closes the socket, which a dying host does too.
 #include <malloc.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -19,6 +21,7 @@
 #include "processor/cell/lockdown.h"
 #include "processor/cell/vault.h"
 #include "processor/lanes.h"
+#include "processor/launch/launch.h"
 
 namespace {
 
@@ -53,14 +56,33 @@ Result<cell::Arena> map_arena(std::string_view address, std::string_view size) {
   return cell::Arena{*base, *bytes};
 }
 
+// The files that stand ready for enclave pages, or none where they are not what they should be.
+std::shared_ptr<const processor::WarmMemory> take_warm_memory(std::uint64_t count) {
+  auto warm = std::make_shared<processor::WarmMemory>();
+  for (std::uint64_t i = 0; i < count; ++i) {
+    FileDescriptor file(processor::kFirstWarmFile + static_cast<int>(i));
+    struct stat status{};
+    if (::fstat(file.get(), &status) != 0 || status.st_size <= 0 || status.st_size % sgx::kPageSize != 0)
+      return nullptr;
+    const auto size = static_cast<std::size_t>(status.st_size);
+    if (warm->file_size != 0 && warm->file_size != size) return nullptr;
+    warm->file_size = size;
+    warm->files.push_back(std::move(file));
+  }
+  return count == 0 ? nullptr : warm;
+}
+
 struct Ready {
   cell::Arena arena;
   std::shared_ptr<const processor::KeySource> vault;
+  std::shared_ptr<const processor::WarmMemory> warm;
   std::string missing;
 };
 
 Result<Ready> get_ready(char** arguments) {
-  auto sealed = cell::seal_process(kArena + 1);
+  const auto warm_files = parse_hex(arguments[3]);
+  if (!warm_files || *warm_files > processor::kMaxWarmFiles) return input_error("the cell's arguments are no numbers");
+  auto sealed = cell::seal_process(processor::kFirstWarmFile + static_cast<int>(*warm_files));
   if (!sealed) return std::unexpected(sealed.error());
   auto arena = map_arena(arguments[1], arguments[2]);
   if (!arena) return std::unexpected(arena.error());
@@ -72,7 +94,7 @@ Result<Ready> get_ready(char** arguments) {
   if (auto trapped = processor::install_traps(processor::SyscallTrap::kSeccomp); !trapped) {
     return std::unexpected(trapped.error());
   }
-  Ready ready{*arena, std::move(*vault), {}};
+  Ready ready{*arena, std::move(*vault), take_warm_memory(*warm_files), {}};
   for (const std::string& line : missing) ready.missing += line + "\n";
   auto probe = processor::ProtectedMemory::open(sgx::kPageSize, true);
   if (probe && !probe->missing().empty()) ready.missing += probe->missing() + "\n";
@@ -82,7 +104,7 @@ Result<Ready> get_ready(char** arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
+  if (argc != 4) {
     constexpr std::string_view kUsage = "coffer-cell: started by the coffer command and library, not by hand\n";
     [[maybe_unused]] const ssize_t written = ::write(2, kUsage.data(), kUsage.size());
     return 2;
@@ -94,7 +116,7 @@ int main(int argc, char** argv) {
   if (int status = say_hello(0, ready->missing); status != 0) return status;
   // Never destroyed: taking the enclave down makes calls that the filter forbids, and the end of the process does it
   // all.
-  cell::Control control(kSocket, ready->arena, std::move(ready->vault));
+  cell::Control control(kSocket, ready->arena, std::move(ready->vault), std::move(ready->warm));
   control.serve();
   // The host has gone. Workers may be inside the enclave: end all of them without unwinding.
   ::_exit(0);

@@ -14,6 +14,7 @@
 #include <mutex>
 
 #include "processor/cell/lockdown.h"
+#include "processor/launch/launch.h"
 
 namespace coffer::cell {
 
@@ -151,7 +152,8 @@ Result<std::shared_ptr<const KeySource>> start_vault() {
     ours.reset();
     // Everything else of the cell's is not the vault's: its control socket must not stay open when the cell dies.
     FileDescriptor socket(::fcntl(theirs.get(), F_DUPFD_CLOEXEC, 0));
-    for (int fd = 0; fd < 32; ++fd) {
+    constexpr int kHighest = processor::kFirstWarmFile + static_cast<int>(processor::kMaxWarmFiles) + 16;
+    for (int fd = 0; fd < kHighest; ++fd) {
       if (fd != socket.get()) ::close(fd);
     }
     (void)theirs.release();

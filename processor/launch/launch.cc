@@ -17,8 +17,8 @@ namespace coffer::processor {
 
 namespace {
 
-// Descriptors 3 and 4 are the cell's: keep the originals clear of them.
-constexpr int kFirstFree = 16;
+// The low descriptors are the cell's: keep the originals clear of them.
+constexpr int kFirstFree = kFirstWarmFile + static_cast<int>(kMaxWarmFiles);
 constexpr const char* kSystemDaemon = "/run/coffer/cofferd.sock";
 
 std::string hexadecimal(std::uint64_t value) {
@@ -74,8 +74,15 @@ Result<pid_t> start_cell(const CellLaunch& launch) {
   Attributes attributes;
   attributes.hand(control.get(), 3);
   attributes.hand(arena.get(), 4);
+  if (launch.warm.size() > kMaxWarmFiles) return input_error("more warm memory than a cell takes");
+  std::vector<FileDescriptor> warm;
+  for (const int file : launch.warm) {
+    warm.emplace_back(::fcntl(file, F_DUPFD_CLOEXEC, kFirstFree));
+    if (!warm.back()) return system_error("too many open files to start a cell", errno);
+    attributes.hand(warm.back().get(), kFirstWarmFile + static_cast<int>(warm.size()) - 1);
+  }
   std::vector<std::string> arguments = {launch.program.string(), hexadecimal(launch.arena_base),
-                                        hexadecimal(launch.arena_size)};
+                                        hexadecimal(launch.arena_size), hexadecimal(launch.warm.size())};
   std::vector<std::string> environment = launch.environment;
   pid_t pid = -1;
   const int error = ::posix_spawn(&pid, launch.program.c_str(), attributes.actions(), attributes.attributes(),

@@ -12,11 +12,16 @@
 
 namespace coffer::processor {
 
+// The cell's descriptors: 3 the control socket, 4 the arena, from 5 on files of warm memory.
+inline constexpr int kFirstWarmFile = 5;
+inline constexpr std::size_t kMaxWarmFiles = 64;
+
 struct CellLaunch {
   std::filesystem::path program;  // coffer-cell
   int control = -1;               // the cell's end of its control socket; stays the caller's
   int arena = -1;                 // the arena's file; stays the caller's
   std::uint64_t arena_base = 0, arena_size = 0;
+  std::vector<int> warm;  // memfd_secret files of one size whose pages are there and zero, at most kMaxWarmFiles
   std::vector<std::string> environment;  // "NAME=value": where the platform's state is, and nothing else
 };
 
