@@ -40,7 +40,10 @@ enum class ControlOperation : std::uint32_t {
   kFastPaths = 4,  // `a` = layout offset
   kWorker = 5,     // start a worker: `a` = TCS offset, `b` = address of its Slot in the arena, `c` = thread index,
                    // `d` = number of threads, `e` = first slot's address
+  kPlace = 6,      // where a worker may run: `a` = thread index, `b` = CPU, `c` = a Placing
 };
+
+enum class Placing : std::uint64_t { kThere = 0, kElsewhere = 1, kAnywhere = 2 };
 
 struct ControlMessage {
   ControlOperation operation;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 
@@ -16,6 +17,7 @@ namespace {
 
 using boundary::ControlMessage;
 using boundary::ControlOperation;
+using boundary::Placing;
 using boundary::Slot;
 using boundary::SlotStatus;
 using boundary::Turn;
@@ -26,40 +28,35 @@ constexpr long kShortCall = 2'000'000;        // ns after which a call is no sho
 constexpr long kLivenessCheck = 200'000'000;  // ns between looks whether the cell still lives
 
 // Keeps a caller and its worker on one CPU while calls are short: waking a sleeper on another CPU costs ten times as
-// much as handing over. A call that turns out long lets both go where the scheduler likes.
+// much as handing over. A call that turns out long lets both go where the scheduler likes. `move(placing, cpu)` says
+// where the worker may run; false where that cannot be.
 class Placement {
  public:
-  void before_wake(std::uint32_t worker) {
+  template <class Move>
+  void before_wake(const Move& move) {
     const int cpu = ::sched_getcpu();
-    if (cpu < 0 || cpu == cpu_ || worker == 0) return;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<unsigned>(cpu), &one);
-    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(one), &one) == 0) {
+    if (cpu < 0 || cpu == cpu_) return;
+    if (move(Placing::kThere, cpu)) {
       cpu_ = cpu;
       avoided_ = -1;
     }
   }
   // For sides that spin: the worker anywhere but here.
-  void keep_apart(std::uint32_t worker) {
+  template <class Move>
+  void keep_apart(const Move& move) {
     const int cpu = ::sched_getcpu();
-    // A worker that has not told its id yet is still starting; 0 would mean the caller itself.
-    if (cpu < 0 || cpu == avoided_ || worker == 0) return;
-    cpu_set_t others;
-    std::memset(&others, 0xff, sizeof(others));
-    CPU_CLR(static_cast<unsigned>(cpu), &others);
+    if (cpu < 0 || cpu == avoided_) return;
     // On a machine with one CPU there is nowhere else to go, and spinning is as good as sleeping.
-    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(others), &others) == 0) {
+    if (move(Placing::kElsewhere, cpu)) {
       avoided_ = cpu;
       cpu_ = -1;
     }
   }
-  void release(std::uint32_t worker) {
+  template <class Move>
+  void release(const Move& move) {
     if (cpu_ < 0) return;
     cpu_ = -1;
-    cpu_set_t all;
-    std::memset(&all, 0xff, sizeof(all));
-    ::sched_setaffinity(static_cast<pid_t>(worker), sizeof(all), &all);
+    move(Placing::kAnywhere, 0);
   }
 
  private:
@@ -190,23 +187,41 @@ class ProcessRung final : public Rung {
     return started;
   }
 
+  // Where a worker may run. One of the daemon's is another user's thread, which only its cell may place.
+  bool place(std::uint32_t thread, Placing placing, unsigned cpu) {
+    const std::uint32_t worker = slots_[thread].worker_id.load(std::memory_order_relaxed);
+    if (worker == 0) return false;  // still starting; 0 would mean the caller itself
+    cpu_set_t cpus;
+    std::memset(&cpus, placing == Placing::kThere ? 0 : 0xff, sizeof(cpus));
+    if (placing == Placing::kThere) CPU_SET(cpu, &cpus);
+    if (placing == Placing::kElsewhere) CPU_CLR(cpu, &cpus);
+    if (::sched_setaffinity(static_cast<pid_t>(worker), sizeof(cpus), &cpus) == 0) return true;
+    if (errno != EPERM) return false;
+    ControlMessage message{.operation = ControlOperation::kPlace};
+    message.a = thread;
+    message.b = cpu;
+    message.c = static_cast<std::uint64_t>(placing);
+    return ask("placing a worker", message).has_value();
+  }
+
   void hand_over(std::uint32_t thread, Slot& slot) {
     Placement& placement = workers_[thread].placement;
+    const auto move = [&](Placing placing, int cpu) { return place(thread, placing, static_cast<unsigned>(cpu)); };
     const bool sleeper =
         slot.turn.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Turn::kHostWorkerSleeps);
     // Who spins needs a CPU for each side; who sleeps is handed over fastest on one.
     const bool spins = slot.spin_ns.load(std::memory_order_relaxed) != 0;
     if (spins) {
-      placement.keep_apart(slot.worker_id.load(std::memory_order_relaxed));
+      placement.keep_apart(move);
     } else if (sleeper) {
-      placement.before_wake(slot.worker_id.load(std::memory_order_relaxed));
+      placement.before_wake(move);
     }
     boundary::give_turn(slot, Turn::kCell);
     timespec patience{0, kShortCall};
     while (boundary::owner_of(slot.turn.load(std::memory_order_acquire)) != Turn::kHost && !lost_) {
       if (boundary::spin_for_turn(slot, Turn::kHost)) return;
       if (!boundary::sleep_for_turn(slot, Turn::kHost, &patience)) {
-        placement.release(slot.worker_id.load(std::memory_order_relaxed));
+        placement.release(move);
         patience = {0, kLivenessCheck};
       }
     }

@@ -1,6 +1,8 @@
 #include "processor/cell/control.h"
 
+#include <sched.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -64,8 +66,25 @@ ControlAnswer Control::handle(const ControlMessage& message) {
       return fast_paths(message);
     case ControlOperation::kWorker:
       return start_worker(message);
+    case ControlOperation::kPlace:
+      return place_worker(message);
   }
   return failed("a control message has an unknown operation");
+}
+
+// The host places its own threads; those of another user's cell it must ask for.
+ControlAnswer Control::place_worker(const ControlMessage& message) {
+  const auto placing = static_cast<boundary::Placing>(message.c);
+  if (message.a >= workers_.size() || message.b >= CPU_SETSIZE || placing > boundary::Placing::kAnywhere) {
+    return failed("there is no such worker or CPU");
+  }
+  const int worker = worker_ids_[message.a].load(std::memory_order_relaxed);
+  if (worker == 0) return failed("that thread has no worker yet");
+  cpu_set_t cpus;
+  std::memset(&cpus, placing == boundary::Placing::kThere ? 0 : 0xff, sizeof(cpus));
+  if (placing == boundary::Placing::kThere) CPU_SET(message.b, &cpus);
+  if (placing == boundary::Placing::kElsewhere) CPU_CLR(message.b, &cpus);
+  return ::sched_setaffinity(worker, sizeof(cpus), &cpus) == 0 ? done() : failed("the worker cannot be placed there");
 }
 
 ControlAnswer Control::create(const ControlMessage& message) {
@@ -126,6 +145,7 @@ ControlAnswer Control::start_worker(const ControlMessage& message) {
       return failed(filtered.error().message);
     }
     workers_.resize(message.d);
+    worker_ids_ = std::make_unique<std::atomic<int>[]>(message.d);
     lot_ = std::make_unique<processor::ParkingLot>(static_cast<std::uint32_t>(message.d));
   }
   if (message.c >= workers_.size() || workers_[message.c]) return failed("that thread has its worker already");
@@ -135,7 +155,10 @@ ControlAnswer Control::start_worker(const ControlMessage& message) {
   workers_[message.c] = true;
   auto* slot = reinterpret_cast<boundary::Slot*>(message.b);
   processor::EntryLoop loop(*enclave_, *lot_, static_cast<std::uint32_t>(message.c), message.a);
-  std::thread([slot, loop] { serve_slot(*slot, loop); }).detach();
+  std::thread([slot, id = &worker_ids_[message.c], loop] {
+    id->store(::gettid(), std::memory_order_relaxed);
+    serve_slot(*slot, loop);
+  }).detach();
   return done();
 }
 

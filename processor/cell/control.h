@@ -2,6 +2,7 @@
 // size, addresses must lie in the arena, and content is copied before it is measured.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,6 +37,7 @@ class Control {
   [[nodiscard]] boundary::ControlAnswer init(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer fast_paths(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer start_worker(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer place_worker(const boundary::ControlMessage& message);
 
   int socket_;
   Arena arena_;
@@ -43,7 +45,8 @@ class Control {
   std::shared_ptr<const processor::WarmMemory> warm_;
   std::unique_ptr<processor::SoftEnclave> enclave_;
   std::unique_ptr<processor::ParkingLot> lot_;
-  std::vector<bool> workers_;  // by thread index
+  std::vector<bool> workers_;                       // by thread index
+  std::unique_ptr<std::atomic<int>[]> worker_ids_;  // the same: thread ids, 0 until a worker has told its own
   std::vector<std::byte> page_buffer_;
 };
 

@@ -162,6 +162,12 @@ TEST_F(ControlTest, TheSigstructLiesInTheArenaAndIsCopiedOnce) {
   EXPECT_EQ(answer.error, static_cast<std::uint64_t>(sgx::LeafError::kInvalidSigStruct));
 }
 
+TEST_F(ControlTest, OnlyWorkersThatAreThereCanBePlaced) {
+  EXPECT_EQ(refusal({.operation = ControlOperation::kPlace}), "there is no such worker or CPU");
+  ASSERT_EQ(ask(creation()).status, 0U);
+  EXPECT_EQ(refusal({.operation = ControlOperation::kPlace, .a = ~std::uint64_t{0}}), "there is no such worker or CPU");
+}
+
 TEST_F(ControlTest, MessagesOfTheWrongSizeAreRefused) {
   std::array<std::byte, 2 * sizeof(ControlMessage)> bytes{};
   const ControlMessage good = creation();

@@ -67,6 +67,7 @@ constexpr std::array kAllowed = {
     SYS_restart_syscall,
     SYS_mremap,
     SYS_sched_getaffinity,
+    SYS_sched_setaffinity,
 };
 
 constexpr std::uint32_t kDataNumber = offsetof(seccomp_data, nr);
