@@ -97,8 +97,8 @@ class FileTest : public ::testing::Test {
     adjust(setup);
     fs::init_files(setup);
     // A kernel's files never end, and each test has its own: here they stay known, so that a leak is something else.
-    static std::vector<fs::Files*> all_of_them;
-    all_of_them.push_back(&fs::files());
+    static auto* all_of_them = new std::vector<fs::Files*>;
+    all_of_them->push_back(&fs::files());
   }
 
   std::string on_host(const std::string& name) const {
