@@ -51,8 +51,7 @@ bool all_zero(ByteView bytes) {
 constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 40;
 
 // What this processor has; an attribute that asks for more is refused, as by a CPU without the feature.
-constexpr std::uint64_t kSupportedAttributes =
-    sgx::attribute::kKnown & ~(sgx::attribute::kCet | sgx::attribute::kAexNotify);
+constexpr std::uint64_t kSupportedAttributes = sgx::attribute::kKnown & ~sgx::attribute::kCet;
 
 // XFRM must be what XCR0 could be set to: a subset of the machine's, with AVX-512 as a whole and on top of AVX.
 bool xfrm_valid(std::uint64_t xfrm) {
@@ -74,6 +73,19 @@ bool create_parameters_valid(const sgx::CreateParameters& p) {
 
 }  // namespace
 
+std::uint64_t supported_attributes() { return kSupportedAttributes; }
+
+bool tcs_well_formed(const sgx::Tcs& tcs) {
+  constexpr std::uint64_t kKnownFlags = sgx::tcs_flag::kDebugOptIn | sgx::tcs_flag::kAexNotify;
+  return tcs.ssa_offset % kPageSize == 0 && tcs.fs_offset % kPageSize == 0 && tcs.gs_offset % kPageSize == 0 &&
+         (tcs.flags & ~kKnownFlags) == 0;
+}
+
+bool tcs_reserved_clear(const sgx::Tcs& tcs) {
+  return tcs.cet_ssa_offset == 0 && tcs.previous_ssp == 0 &&
+         std::ranges::all_of(tcs.reserved, [](std::uint8_t b) { return b == 0; });
+}
+
 Result<std::unique_ptr<SoftEnclave>> SoftEnclave::make(const EnclaveConfig& config,
                                                        std::shared_ptr<const KeySource> vault) {
   auto epc = Epc::create(config.epc_size, config.want_secret_memory, config.warm);
@@ -91,10 +103,8 @@ SoftEnclave::~SoftEnclave() {
     // Frames of memfd_secret go back to the machine with the mapping; what stood in ordinary memory is wiped first.
     for (std::uint32_t frame = 0; frame < epc_.frame_count(); ++frame) {
       const EpcmEntry& entry = epc_.entry(frame);
-      const bool written_by_enclave =
-          entry.valid && entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0;
-      if (written_by_enclave && !entry.pending && entry.backing == Backing::kPlain) {
-        std::memset(reinterpret_cast<void*>(base() + entry.linear_offset), 0, kPageSize);
+      if (entry.valid && !entry.pending && entry.written && entry.backing == Backing::kPlain) {
+        epc_.memory().discard_plain(frame, 1);
       }
     }
   }
@@ -157,10 +167,13 @@ LeafOutcome SoftEnclave::eadd(std::uint64_t offset, SecinfoFlags flags, ByteView
   }
   for (std::uint64_t at = 0; at < content.size(); at += kPageSize) {
     measurement_.eadd(offset + at, flags);
+    // What EEXTEND measures is the page as it is in the EPC.
+    const ThreadState* thread = thread_at(offset + at);
+    const ByteView page = thread != nullptr ? bytes_of(thread->tcs) : content.subspan(at, kPageSize);
     for (unsigned chunk = 0; chunk < kPageSize / sgx::kExtendSize; ++chunk) {
       if ((extend >> chunk & 1) == 0) continue;
-      const std::uint64_t where = at + chunk * sgx::kExtendSize;
-      measurement_.eextend(offset + where, content.subspan(where).first<sgx::kExtendSize>());
+      const std::uint64_t where = chunk * sgx::kExtendSize;
+      measurement_.eextend(offset + at + where, page.subspan(where).first<sgx::kExtendSize>());
     }
   }
   return {};
@@ -215,30 +228,32 @@ bool SoftEnclave::place_content(std::uint64_t offset, SecinfoFlags flags, const 
                                  .type = PageType::kReg,
                                  .permissions = static_cast<std::uint8_t>(flags.permissions()),
                                  .valid = true,
-                                 .backing = *backing};
+                                 .written = flags.writable(),
+                                 .backing = *backing,
+                                 .mapped = static_cast<std::uint8_t>(flags.permissions())};
     *frame_slot(offset + at) = run.first + i + 1;
   }
   return true;
 }
 
 LeafOutcome SoftEnclave::add_thread(std::uint64_t offset, ByteView content) {
-  auto thread = std::make_unique<ThreadState>();
-  std::memcpy(&thread->tcs, content.data(), sizeof(sgx::Tcs));
-  const sgx::Tcs& tcs = thread->tcs;
-  const bool reserved_clear = tcs.state == 0 && tcs.current_ssa == 0 && tcs.aep == 0 && (tcs.flags & ~1ull) == 0 &&
-                              tcs.cet_ssa_offset == 0 && tcs.previous_ssp == 0 &&
-                              std::ranges::all_of(tcs.reserved, [](std::uint8_t b) { return b == 0; });
-  const bool offsets_ok = tcs.ssa_offset % kPageSize == 0 && tcs.fs_offset % kPageSize == 0 &&
-                          tcs.gs_offset % kPageSize == 0 && (tcs.fs_limit & 0xfff) == 0xfff &&
-                          (tcs.gs_limit & 0xfff) == 0xfff;
-  if (!reserved_clear || !offsets_ok) return general_protection();
+  sgx::Tcs tcs;
+  std::memcpy(&tcs, content.data(), sizeof(tcs));
+  // EADD makes the processor's own fields zero, whatever the source page says.
+  tcs.state = 0;
+  tcs.flags &= ~sgx::tcs_flag::kDebugOptIn;
+  tcs.current_ssa = 0;
+  tcs.aep = 0;
+  if (!tcs_well_formed(tcs) || !tcs_reserved_clear(tcs)) return general_protection();
   auto run = epc_.allocate(1);
   if (!run) return page_fault(base() + offset);
   epc_.entry(run->first) = {.linear_offset = offset, .type = PageType::kTcs, .valid = true};
   *frame_slot(offset) = run->first + 1;
-  thread->offset = offset;
-  thread_table_[offset / kPageSize] = thread.get();
-  threads_.push_back(std::move(thread));
+  ThreadState& thread = thread_for(offset);
+  thread.tcs = tcs;
+  thread.well_formed = true;
+  thread.valid = true;
+  thread_table_[offset / kPageSize] = &thread;
   return {};
 }
 
@@ -254,8 +269,9 @@ LeafOutcome SoftEnclave::check_signature(const sgx::Sigstruct& s) const {
       differs(secs_.misc_select, s.misc_select, s.misc_mask)) {
     return leaf_error(LeafError::kInvalidAttribute);
   }
-  // Keys that only a platform's own enclaves may have are given to nobody by this processor.
-  if ((a.flags & (sgx::attribute::kProvisionKey | sgx::attribute::kEinitTokenKey)) != 0) {
+  // Keys that only a platform's own enclaves may have are for whom the device layer has permitted them.
+  constexpr std::uint64_t kPlatformKeys = sgx::attribute::kProvisionKey | sgx::attribute::kEinitTokenKey;
+  if ((a.flags & kPlatformKeys & ~permitted_attributes_) != 0) {
     return leaf_error(LeafError::kInvalidAttribute);
   }
   const bool has_kss_ids = s.isv_family_id != sgx::Bytes<16>{} || s.isv_ext_prod_id != sgx::Bytes<16>{};
@@ -278,27 +294,6 @@ LeafOutcome SoftEnclave::einit(const sgx::Sigstruct& s) {
   secs_.attributes.flags |= sgx::attribute::kInit;
   vault_->bind(secs_);
   initialised_.store(true, std::memory_order_release);
-  return {};
-}
-
-LeafOutcome SoftEnclave::eremove(std::uint64_t offset) {
-  const std::scoped_lock guard(lock_);
-  if (!created_ || offset % kPageSize != 0 || !range_fits(offset, kPageSize, size())) return general_protection();
-  std::uint32_t* slot = frame_slot(offset);
-  if (*slot == 0) return page_fault(base() + offset);
-  const bool anyone_inside = std::ranges::any_of(threads_, [](const auto& thread) { return thread->busy.load(); });
-  if (anyone_inside) return leaf_error(LeafError::kEnclaveActive);
-  EpcmEntry& entry = epc_.entry(*slot - 1);
-  if (entry.type == PageType::kReg && (entry.permissions & SecinfoFlags::kW) != 0 && !entry.pending &&
-      config_.host_pages == nullptr) {
-    std::memset(reinterpret_cast<void*>(base() + offset), 0, kPageSize);
-  }
-  if (entry.type == PageType::kTcs) thread_table_[offset / kPageSize] = nullptr;
-  if (host_allows(offset, PROT_NONE) && !ProtectedMemory::reserve(base() + offset, kPageSize)) {
-    return general_protection();
-  }
-  epc_.release(*slot - 1);
-  *slot = 0;
   return {};
 }
 
@@ -328,6 +323,7 @@ LeafOutcome SoftEnclave::eaug_locked(std::uint64_t offset, std::uint32_t count, 
                                     .permissions = SecinfoFlags::kR | SecinfoFlags::kW,
                                     .valid = true,
                                     .pending = true,
+                                    .written = true,
                                     .backing = *backing};
       *frame_slot(at) = run->first + i + 1;
     }
@@ -346,7 +342,7 @@ bool SoftEnclave::pages_allow(std::uint64_t offset, std::uint64_t length, std::u
   for (std::uint64_t page = offset / kPageSize; page <= (offset + length - 1) / kPageSize; ++page) {
     if (frames_[page] == 0) return false;
     const EpcmEntry& entry = epc_.entry(frames_[page] - 1);
-    if (entry.type != PageType::kReg || entry.pending || (entry.permissions & permissions) != permissions) return false;
+    if (!accessible(entry) || (entry.permissions & permissions) != permissions) return false;
     if (!host_allows(page * kPageSize, protection_of({permissions}))) return false;
   }
   return true;

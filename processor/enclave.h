@@ -1,7 +1,7 @@
 // One enclave on the software processor: its SECS, its pages, its threads, and the leaf functions on them (Intel SDM
-// volume 3D, chapters 36-40). ENCLS leaves are methods that the device side calls; ENCLU leaves that stay inside
-// (EREPORT, EGETKEY, EACCEPT) are methods that the gate and the trap handler call; EENTER, ERESUME and EEXIT are in
-// entry.h.
+// volume 3D, chapters 36-40). ENCLS leaves are methods that the device side calls (enclave.cc, page_leaves.cc,
+// debug_leaves.cc); ENCLU leaves that stay inside are methods that the gate and the trap handler call (leaves.cc,
+// accept_leaves.cc); EENTER, ERESUME and EEXIT are in entry.h.
 //
 // Thread-safety: every method may be called from any thread once ecreate has succeeded; the EPCM's lock is inside.
 #pragma once
@@ -11,6 +11,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "processor/epc.h"
 #include "processor/host_pages.h"
 #include "processor/keys.h"
+#include "processor/tracking.h"
 #include "sgx/builder.h"
 
 namespace coffer::processor {
@@ -48,8 +50,21 @@ struct ThreadState {
   std::uint64_t left_fs = 0;  // the FS base of an EEXIT through the exit gate, for the next EENTER; 0: none
   std::uint64_t offset = 0;   // of the TCS page in ELRANGE
   sgx::Tcs tcs;
-  std::atomic<bool> busy{false};  // a logical processor is inside
+  std::atomic<bool> busy{false};                // a logical processor is inside
+  std::atomic<std::uint64_t> entered_epoch{0};  // Tracking::epoch() of its last EENTER or ERESUME
+  std::atomic<bool> valid{false};  // the EPCM takes it for an accepted TCS page; looked at after `busy` was taken
+  bool well_formed = false;        // TCS fields that each entry checks
+  // The SSA frame that was last found usable, and SoftEnclave's page generation then. The owner of `busy` has them.
+  std::uint64_t checked_generation = 0;
+  std::uint32_t checked_frame = 0;
 };
+
+// The checks of a TCS that each EENTER makes too, and the one of its reserved bytes. No processor here has CET.
+[[nodiscard]] bool tcs_well_formed(const sgx::Tcs& tcs);
+[[nodiscard]] bool tcs_reserved_clear(const sgx::Tcs& tcs);
+
+// The ATTRIBUTES flags that ECREATE takes, as CPUID leaf 12H tells them.
+[[nodiscard]] std::uint64_t supported_attributes();
 
 struct EnclaveConfig {
   std::uint64_t epc_size = 0;  // bytes
@@ -58,6 +73,10 @@ struct EnclaveConfig {
   bool debug_only = false;  // refuse production enclaves at EINIT: the rung protects nothing
   // The mappings of a program that owns ELRANGE itself; null where this class does. Outlives the enclave.
   const HostPages* host_pages = nullptr;
+  // EMODPE, EACCEPTCOPY and EMODPR may give pages an executable mapping after EINIT; with host_pages they may anyway.
+  // False in a cell, whose filter lets nothing become executable: the EPCM follows the leaf there, but the page faults
+  // when it is executed.
+  bool new_code = false;
 };
 
 // How the fast path's gate finds its way: at a fixed address while the enclave lives; read by entry.S.
@@ -86,9 +105,23 @@ class SoftEnclave {
                                  sgx::ExtendMask extend);
   [[nodiscard]] LeafOutcome eextend(std::uint64_t offset);
   [[nodiscard]] LeafOutcome einit(const sgx::Sigstruct& sigstruct);
+  // Before EINIT, which otherwise refuses PROVISIONKEY and EINITTOKEN_KEY: these attributes are for this enclave, as
+  // Linux's SGX_IOC_ENCLAVE_PROVISION says for PROVISIONKEY.
+  void permit_attributes(std::uint64_t attributes) { permitted_attributes_ |= attributes; }
+  // EREMOVE: a trimmed and accepted page at any time, any other while nobody is inside (ENCLAVE_ACT).
   [[nodiscard]] LeafOutcome eremove(std::uint64_t offset);
   // Pending, zeroed, RW REG pages at [offset, offset + 4096 * count), as far as the EPC has room; 0 pages: it is full.
   [[nodiscard]] LeafOutcome eaug(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
+  // EMODPR: takes away what `flags` (R, W, X) does not name. EMODT: `flags` names TCS or TRIM. Both for `count`
+  // neighbouring pages, once a page, up to the first that does not succeed; *changed pages were.
+  [[nodiscard]] LeafOutcome emodpr(std::uint64_t offset, const sgx::Secinfo& secinfo, std::uint32_t count = 1,
+                                   std::uint32_t* changed = nullptr);
+  [[nodiscard]] LeafOutcome emodt(std::uint64_t offset, const sgx::Secinfo& secinfo, std::uint32_t count = 1,
+                                  std::uint32_t* changed = nullptr);
+  [[nodiscard]] LeafOutcome etrack();
+  // Eight bytes at an offset that is a multiple of eight, of DEBUG enclaves only, whatever the page's permissions.
+  [[nodiscard]] LeafOutcome edbgrd(std::uint64_t offset, std::uint64_t* value);
+  [[nodiscard]] LeafOutcome edbgwr(std::uint64_t offset, std::uint64_t value);
 
   // --- ENCLU, for the enclave itself. Addresses are linear.
   [[nodiscard]] LeafOutcome ereport(std::uint64_t target_info, std::uint64_t report_data, std::uint64_t output);
@@ -96,6 +129,9 @@ class SoftEnclave {
   // `count` neighbouring pages with one SECINFO: EACCEPT once a page, stopping at the first that does not succeed.
   // Pages that are not there yet are added as the operating system does on a page fault in a growable enclave.
   [[nodiscard]] LeafOutcome eaccept(std::uint64_t secinfo, std::uint64_t address, std::uint64_t count);
+  [[nodiscard]] LeafOutcome eacceptcopy(std::uint64_t secinfo, std::uint64_t destination, std::uint64_t source);
+  // As eaccept: EMODPE of `count` neighbouring pages.
+  [[nodiscard]] LeafOutcome emodpe(std::uint64_t secinfo, std::uint64_t address, std::uint64_t count);
 
   // --- what the entry code and the device side ask
   [[nodiscard]] std::uint64_t base() const { return secs_.base_address; }
@@ -110,6 +146,25 @@ class SoftEnclave {
   [[nodiscard]] ThreadState* thread_at(std::uint64_t offset) const;
   // True where every page of the range is a valid, accepted REG page with these permissions (SecinfoFlags bits).
   [[nodiscard]] bool pages_allow(std::uint64_t offset, std::uint64_t length, std::uint8_t permissions) const;
+  // EENTER's and ERESUME's check of an SSA frame of `thread`, whose `busy` the caller holds: readable and writable REG
+  // pages. Looked at anew only after pages have changed.
+  [[nodiscard]] bool frame_usable(ThreadState& thread, std::uint32_t frame) const;
+  // The bounds of an SSA frame in ELRANGE.
+  [[nodiscard]] std::uint64_t frame_size() const { return std::uint64_t{secs_.ssa_frame_size} * sgx::kPageSize; }
+  [[nodiscard]] std::uint64_t frame_offset(const ThreadState& thread, std::uint32_t frame) const {
+    return thread.tcs.ssa_offset + frame * frame_size();
+  }
+  // Every change of an EPCM entry or of a frame's place that an entering thread must not miss ends with this call,
+  // under the lock, and before the change asks who is inside.
+  void pages_changed() { page_generation_.fetch_add(1); }
+  // The error code of a #PF at `address` as the architecture has it: P, W/R, U and I, and SGX (bit 15) where the EPCM
+  // refuses what the mapping allows. `error_code` has the access (W/R, I) as the machine tells it.
+  [[nodiscard]] std::uint32_t page_fault_code(std::uint64_t address, std::uint32_t error_code) const;
+  // The epoch that changed pages note now; whether ETRACK and the threads that were inside have left it behind
+  // (tracking.h); the TCSs, by offset, of threads inside that have not.
+  [[nodiscard]] std::uint64_t epoch() const { return tracking_.epoch(); }
+  [[nodiscard]] bool tracked_since(std::uint64_t epoch) const;
+  [[nodiscard]] std::vector<std::uint64_t> threads_inside_since(std::uint64_t epoch) const;
   [[nodiscard]] const GateDescriptor* gate() const { return &gate_; }
   [[nodiscard]] std::string missing_protection() const;
 
@@ -124,9 +179,6 @@ class SoftEnclave {
   // A page fault of the enclave at `address`, as the operating system's handler takes it: adds the page by EAUG where
   // the access is to a mapped address without one.
   void demand_page(std::uint64_t address, std::uint32_t error_code);
-  // The error code of a page fault: with the SGX bit where the mapping allows the access and the EPCM does not.
-  // `error_code` has the access (W, I/D) as the machine tells it.
-  [[nodiscard]] std::uint32_t page_fault_code(std::uint64_t address, std::uint32_t error_code) const;
   // What the EPCM says of the page at `offset`; nothing where none is there.
   [[nodiscard]] std::optional<EpcmEntry> page_at(std::uint64_t offset) const;
 
@@ -145,7 +197,29 @@ class SoftEnclave {
   [[nodiscard]] LeafOutcome add_thread(std::uint64_t offset, ByteView content);
   [[nodiscard]] LeafOutcome check_signature(const sgx::Sigstruct& sigstruct) const;
   [[nodiscard]] LeafOutcome accept_one(std::uint64_t offset, sgx::SecinfoFlags wanted);
-  [[nodiscard]] bool flush_accepted(std::uint64_t first, std::uint64_t end);
+  [[nodiscard]] LeafOutcome accept_thread(std::uint64_t offset);
+  [[nodiscard]] LeafOutcome add_missing(std::uint64_t offset, std::uint32_t most);
+  [[nodiscard]] LeafOutcome restrict_one(std::uint64_t offset, std::uint8_t permissions);
+  [[nodiscard]] LeafOutcome retype_one(std::uint64_t offset, sgx::PageType type);
+  [[nodiscard]] bool copy_thread(std::uint64_t offset);
+  [[nodiscard]] ThreadState& thread_for(std::uint64_t offset);
+  [[nodiscard]] bool wipe(std::uint64_t offset, EpcmEntry& entry);
+  [[nodiscard]] LeafOutcome debug_target(std::uint64_t offset, EpcmEntry** entry);
+  // Whether the EPCM lets the enclave use the page at all.
+  [[nodiscard]] static bool accessible(const EpcmEntry& entry) {
+    return entry.type == sgx::PageType::kReg && !entry.pending && !entry.modified;
+  }
+  // What a page's mapping shall allow as far as the EPCM goes: SecinfoFlags R, W, X.
+  [[nodiscard]] std::uint8_t mapping_of(const EpcmEntry& entry) const;
+  // Makes the mappings of the pages at [first, end) what the EPCM says; false where the machine refuses.
+  [[nodiscard]] bool refresh(std::uint64_t first, std::uint64_t end);
+  // Opens a page's mapping for the processor itself, whatever the EPCM says, until refresh().
+  [[nodiscard]] bool open_page(std::uint64_t offset, EpcmEntry& entry, std::uint8_t permissions);
+  // Reads and writes inside one page, whatever the EPCM and the host's mappings say. False where no page is there or
+  // the machine refuses.
+  [[nodiscard]] bool read_page(std::uint64_t offset, std::span<std::byte> to);
+  [[nodiscard]] bool write_page(std::uint64_t offset, ByteView from);
+  friend class FrameAccess;
   [[nodiscard]] std::uint32_t* frame_slot(std::uint64_t offset) const { return &frames_[offset / sgx::kPageSize]; }
   [[nodiscard]] bool host_allows(std::uint64_t offset, int protection) const;
   [[nodiscard]] LeafOutcome eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
@@ -160,9 +234,28 @@ class SoftEnclave {
   std::atomic<bool> initialised_{false};
   std::uint32_t* frames_ = nullptr;       // by page number: frame + 1, 0 for none; reserved lazily, as large as ELRANGE
   ThreadState** thread_table_ = nullptr;  // by page number
-  std::vector<std::unique_ptr<ThreadState>> threads_;
+  std::vector<std::unique_ptr<ThreadState>> threads_;  // never freed before the enclave: entries may still look at them
+  Tracking tracking_;
+  std::atomic<std::uint64_t> page_generation_{1};
   GateDescriptor gate_{};
   std::uint64_t added_later_ = 0;
+  std::uint64_t permitted_attributes_ = 0;
+};
+
+// The SSA frame of a thread that is inside, for an asynchronous exit: it was checked at the entry, and the state is
+// saved there whatever has become of the pages' permissions since. While one of these lives, nobody changes a page.
+// false: no page is there, which tracking should have kept from happening.
+class FrameAccess {
+ public:
+  FrameAccess(SoftEnclave& enclave, std::uint64_t offset) : enclave_(enclave), guard_(enclave.lock_), offset_(offset) {}
+  // At `at` bytes into the frame.
+  [[nodiscard]] bool read(std::uint64_t at, std::span<std::byte> to) const;
+  [[nodiscard]] bool write(std::uint64_t at, ByteView from) const;
+
+ private:
+  SoftEnclave& enclave_;
+  std::scoped_lock<std::mutex> guard_;
+  std::uint64_t offset_;
 };
 
 }  // namespace coffer::processor

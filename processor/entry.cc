@@ -2,6 +2,7 @@
 
 #include <cpuid.h>
 #include <immintrin.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,14 +33,18 @@ std::uint64_t read_xcr0() {
 struct SsaFrame {
   std::byte* xsave;
   sgx::GprArea* gpr;
-  std::uint64_t offset, size;
 };
 
 SsaFrame ssa_frame(const SoftEnclave& enclave, const ThreadState& thread, std::uint32_t index) {
-  const std::uint64_t size = std::uint64_t{enclave.secs().ssa_frame_size} * kPageSize;
-  const std::uint64_t offset = thread.tcs.ssa_offset + index * size;
-  auto* begin = reinterpret_cast<std::byte*>(enclave.base() + offset);
-  return {begin, reinterpret_cast<sgx::GprArea*>(begin + size - sizeof(sgx::GprArea)), offset, size};
+  auto* begin = reinterpret_cast<std::byte*>(enclave.base() + enclave.frame_offset(thread, index));
+  return {begin, reinterpret_cast<sgx::GprArea*>(begin + enclave.frame_size() - sizeof(sgx::GprArea))};
+}
+
+// AEX-Notify must be what the enclave was made with, except for a thread that a debugger opted in.
+bool entry_mode_agrees(const SoftEnclave& enclave, const sgx::Tcs& tcs) {
+  const bool enclave_notifies = (enclave.secs().attributes.flags & sgx::attribute::kAexNotify) != 0;
+  const bool thread_notifies = (tcs.flags & sgx::tcs_flag::kAexNotify) != 0;
+  return (tcs.flags & sgx::tcs_flag::kDebugOptIn) != 0 || enclave_notifies == thread_notifies;
 }
 
 // Takes the TCS for this thread, or says why not.
@@ -48,9 +53,20 @@ LeafOutcome claim(SoftEnclave& enclave, std::uint64_t tcs_offset, ThreadState** 
   ThreadState* thread = enclave.thread_at(tcs_offset);
   if (thread == nullptr) return page_fault(enclave.base() + tcs_offset);
   bool expected = false;
-  if (!thread->busy.compare_exchange_strong(expected, true, std::memory_order_acquire)) return general_protection();
-  *claimed = thread;
-  return {};
+  if (!thread->busy.compare_exchange_strong(expected, true)) return general_protection();
+  // Whoever changes pages either sees this thread inside or has changed them before the checks that follow.
+  thread->entered_epoch.store(enclave.epoch(), std::memory_order_relaxed);
+  LeafOutcome refused;
+  if (!thread->valid) {
+    refused = page_fault(enclave.base() + tcs_offset);
+  } else if (!thread->well_formed || !entry_mode_agrees(enclave, thread->tcs)) {
+    refused = general_protection();
+  } else {
+    *claimed = thread;
+    return {};
+  }
+  thread->busy.store(false, std::memory_order_release);
+  return refused;
 }
 
 void prepare_lane(Lane& lane, SoftEnclave& enclave, ThreadState& thread) {
@@ -78,6 +94,10 @@ EnterOutcome give_up(ThreadState& thread, LeafOutcome why) {
   return {.leaf = why, .kind = ExitKind::kNone, .exception = {}};
 }
 
+bool opted_in(const Lane& lane) {
+  return lane.enclave->debug() && (lane.thread->tcs.flags & sgx::tcs_flag::kDebugOptIn) != 0;
+}
+
 // Copies the frame that ERESUME restores into the lane, with what no enclave may choose made safe: privileged flags,
 // reserved XSAVE bits.
 void load_frame(Lane& lane, const SsaFrame& frame) {
@@ -86,7 +106,9 @@ void load_frame(Lane& lane, const SsaFrame& frame) {
   const std::uint64_t general[16] = {gpr.rax, gpr.rcx, gpr.rdx, gpr.rbx, gpr.rbp, gpr.rsi, gpr.rdi, gpr.r8,
                                      gpr.r9,  gpr.r10, gpr.r11, gpr.r12, gpr.r13, gpr.r14, gpr.r15, 0};
   std::memcpy(lane.resume_gpr, general, sizeof(general));
-  constexpr std::uint64_t kUserFlags = 0xcd5 | 0x40000;  // CF PF AF ZF SF DF OF, AC
+  // CF PF AF ZF SF DF OF, AC; a debugger that opted in may single-step.
+  constexpr std::uint64_t kTrapFlag = 0x100;
+  const std::uint64_t kUserFlags = 0xcd5 | 0x40000 | (opted_in(lane) ? kTrapFlag : 0);
   std::uint64_t code_segment = 0;
   std::uint64_t stack_segment = 0;
   asm("mov %%cs, %0\n\tmov %%ss, %1" : "=r"(code_segment), "=r"(stack_segment));
@@ -138,31 +160,35 @@ std::size_t xsave_area_size(std::uint64_t xfrm) {
   return end;
 }
 
-EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
-  ThreadState* thread = nullptr;
-  if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return {.leaf = taken};
-  const sgx::Tcs& tcs = thread->tcs;
+// EENTER's second half, which ERESUME shares where it notifies: from the TCS's entry at the current frame.
+static EnterOutcome start_at_entry(SoftEnclave& enclave, ThreadState& thread, Registers& registers) {
+  const sgx::Tcs& tcs = thread.tcs;
   const std::uint64_t fs_base = enclave.base() + tcs.fs_offset;
   const std::uint64_t gs_base = enclave.base() + tcs.gs_offset;
   if (tcs.current_ssa >= tcs.ssa_count || tcs.entry_offset >= enclave.size() || !canonical(fs_base) ||
       !canonical(gs_base)) {
-    return give_up(*thread, general_protection());
+    return give_up(thread, general_protection());
   }
-  const SsaFrame frame = ssa_frame(enclave, *thread, tcs.current_ssa);
-  if (!enclave.pages_allow(frame.offset, frame.size, SecinfoFlags::kR | SecinfoFlags::kW)) {
-    return give_up(*thread, page_fault(enclave.base() + frame.offset));
+  if (!enclave.frame_usable(thread, tcs.current_ssa)) {
+    return give_up(thread, page_fault(enclave.base() + enclave.frame_offset(thread, tcs.current_ssa)));
   }
   Lane* lane = this_lane();
-  if (lane == nullptr) return give_up(*thread, general_protection());
-  prepare_lane(*lane, enclave, *thread);
+  if (lane == nullptr) return give_up(thread, general_protection());
+  prepare_lane(*lane, enclave, thread);
   lane->cssa = tcs.current_ssa;
-  lane->ssa_gpr = frame.gpr;
+  lane->ssa_gpr = ssa_frame(enclave, thread, tcs.current_ssa).gpr;
   lane->entry = enclave.base() + tcs.entry_offset;
   lane->enclave_fs = thread->left_fs != 0 ? std::exchange(thread->left_fs, 0) : fs_base;
   lane->enclave_gs = gs_base;
   lane->registers = registers;
   coffer_enter(lane);
-  return finish(*lane, *thread, registers);
+  return finish(*lane, thread, registers);
+}
+
+EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
+  ThreadState* thread = nullptr;
+  if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return {.leaf = taken};
+  return start_at_entry(enclave, *thread, registers);
 }
 
 EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
@@ -170,10 +196,13 @@ EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& 
   if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return {.leaf = taken};
   sgx::Tcs& tcs = thread->tcs;
   if (tcs.current_ssa == 0) return give_up(*thread, general_protection());
-  const SsaFrame frame = ssa_frame(enclave, *thread, tcs.current_ssa - 1);
-  if (!enclave.pages_allow(frame.offset, frame.size, SecinfoFlags::kR | SecinfoFlags::kW)) {
-    return give_up(*thread, page_fault(enclave.base() + frame.offset));
+  if (!enclave.frame_usable(*thread, tcs.current_ssa - 1)) {
+    return give_up(*thread, page_fault(enclave.base() + enclave.frame_offset(*thread, tcs.current_ssa - 1)));
   }
+  const SsaFrame frame = ssa_frame(enclave, *thread, tcs.current_ssa - 1);
+  // AEX-Notify: the enclave hears of the exit first, at its entry, and goes on by itself (EDECCSSA).
+  const bool notify = (tcs.flags & sgx::tcs_flag::kAexNotify) != 0 && (frame.gpr->aex_notify & 1) != 0;
+  if (notify) return start_at_entry(enclave, *thread, registers);
   Lane* lane = this_lane();
   if (lane == nullptr) return give_up(*thread, general_protection());
   prepare_lane(*lane, enclave, *thread);
@@ -187,7 +216,21 @@ EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& 
   return finish(*lane, *thread, registers);
 }
 
-LeafOutcome run_leaf(SoftEnclave& enclave, const LeafOperands& operands) {
+// EDECCSSA (SDM 3D 40.4): the frame below becomes the current one, as if it had just been entered from.
+static LeafOutcome edeccssa(const SoftEnclave& enclave, ThreadState& thread) {
+  if (thread.tcs.current_ssa == 0) return general_protection();
+  const std::uint32_t below = thread.tcs.current_ssa - 1;
+  if (!enclave.frame_usable(thread, below)) return page_fault(enclave.base() + enclave.frame_offset(thread, below));
+  thread.tcs.current_ssa = below;
+  return {};
+}
+
+bool leaf_has_result(std::uint64_t leaf) {
+  return leaf == SGX_ENCLU_EGETKEY || leaf == SGX_ENCLU_EACCEPT || leaf == SGX_ENCLU_EACCEPTCOPY;
+}
+
+LeafOutcome run_leaf(Lane& lane, const LeafOperands& operands) {
+  SoftEnclave& enclave = *lane.enclave;
   switch (operands.rax) {
     case SGX_ENCLU_EREPORT:
       return enclave.ereport(operands.rbx, operands.rcx, operands.rdx);
@@ -195,8 +238,16 @@ LeafOutcome run_leaf(SoftEnclave& enclave, const LeafOperands& operands) {
       return enclave.egetkey(operands.rbx, operands.rcx);
     case SGX_ENCLU_EACCEPT:
       return enclave.eaccept(operands.rbx, operands.rcx, 1);
+    case SGX_ENCLU_EMODPE:
+      return enclave.emodpe(operands.rbx, operands.rcx, 1);
+    case SGX_ENCLU_EACCEPTCOPY:
+      return enclave.eacceptcopy(operands.rbx, operands.rcx, operands.rdx);
+    case SGX_ENCLU_EDECCSSA:
+      return edeccssa(enclave, *lane.thread);
     case kBulkAccept:
       return enclave.eaccept(operands.rbx, operands.rcx, operands.rdx);
+    case kBulkExtend:
+      return enclave.emodpe(operands.rbx, operands.rcx, operands.rdx);
     default:
       return general_protection();
   }
@@ -206,8 +257,10 @@ LeafOutcome run_leaf(SoftEnclave& enclave, const LeafOperands& operands) {
 // an error beyond the architecture's codes, because a patched site has no instruction to fault on.
 extern "C" std::uint64_t coffer_gate_leaf(Lane* lane, const LeafOperands* operands) {
   constexpr std::uint64_t kFaulted = ~std::uint64_t{0};
-  const LeafOutcome outcome = run_leaf(*lane->enclave, *operands);
-  return outcome.fault == LeafOutcome::Fault::kNone ? static_cast<std::uint64_t>(outcome.error) : kFaulted;
+  const LeafOutcome outcome = run_leaf(*lane, *operands);
+  if (outcome.fault != LeafOutcome::Fault::kNone) return kFaulted;
+  const bool bulk = (operands->rax & kBulk) != 0;
+  return bulk || leaf_has_result(operands->rax) ? static_cast<std::uint64_t>(outcome.error) : operands->rax;
 }
 
 bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset) {
@@ -216,6 +269,23 @@ bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset) {
   Lane* lane = thread->lane;
   if (lane == nullptr) return false;
   return ::syscall(SYS_tgkill, ::getpid(), lane->thread_id, interrupt_signal()) == 0;
+}
+
+static void flush_threads(SoftEnclave& enclave, std::uint64_t epoch) {
+  // An interrupt may come to nothing where the thread is just on its way in or out: until all have left.
+  while (true) {
+    const std::vector<std::uint64_t> threads = enclave.threads_inside_since(epoch);
+    if (threads.empty()) return;
+    for (std::uint64_t thread : threads) (void)interrupt_thread(enclave, thread);
+    ::sched_yield();
+  }
+}
+
+void track_and_flush(SoftEnclave& enclave) {
+  const std::uint64_t epoch = enclave.epoch();
+  // Where another cycle is under way, it has to end first; it may also have done this one's work.
+  while (enclave.epoch() == epoch && !enclave.etrack().ok()) flush_threads(enclave, epoch - 1);
+  flush_threads(enclave, epoch);
 }
 
 }  // namespace coffer::processor

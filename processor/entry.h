@@ -89,6 +89,10 @@ struct EnterOutcome {
 // out: repeat until the TCS is not busy. False where nobody is inside.
 bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset);
 
+// What an operating system does after EMODPR, EMODT or EBLOCK: ETRACK, and every thread that has been inside since then
+// is made to leave once (Linux sends it an IPI). The calling thread must not be inside.
+void track_and_flush(SoftEnclave& enclave);
+
 // Installs the process's handlers for SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS and the interrupt signal, once.
 // Signals that are not an enclave's go to the handlers that were there before.
 enum class SyscallTrap {
@@ -104,13 +108,17 @@ enum class SyscallTrap {
 // The patched form of an ENCLU site in the Coffer kernel: see patch.h.
 extern "C" void coffer_gate();
 extern "C" void coffer_exit_gate();
-inline constexpr std::uint32_t kBulkAccept = 0x80000005;  // gate only: EACCEPT of RDX neighbouring pages
+// Gate only: EACCEPT and EMODPE of RDX neighbouring pages.
+inline constexpr std::uint32_t kBulk = 0x80000000;
+inline constexpr std::uint32_t kBulkAccept = kBulk | SGX_ENCLU_EACCEPT, kBulkExtend = kBulk | SGX_ENCLU_EMODPE;
 
 // What the gate passes to run_leaf and takes back.
 struct LeafOperands {
   std::uint64_t rax, rbx, rcx, rdx;
 };
-// Runs an ENCLU leaf other than EENTER, ERESUME and EEXIT.
-[[nodiscard]] LeafOutcome run_leaf(SoftEnclave& enclave, const LeafOperands& operands);
+// Runs an ENCLU leaf other than EENTER, ERESUME and EEXIT for the thread on this lane.
+[[nodiscard]] LeafOutcome run_leaf(Lane& lane, const LeafOperands& operands);
+// The leaves that answer with an error code in RAX and with ZF; all others change no register.
+[[nodiscard]] bool leaf_has_result(std::uint64_t leaf);
 
 }  // namespace coffer::processor

@@ -21,7 +21,10 @@ struct EpcmEntry {
   bool pending = false;
   bool modified = false;
   bool permission_restricted = false;
+  bool written = false;  // it was writable at some time: there may be something to wipe
   Backing backing = Backing::kPlain;
+  std::uint8_t mapped = 0;          // what the operating system's mapping allows now: SecinfoFlags R, W, X
+  std::uint64_t changed_epoch = 0;  // Tracking::epoch() when EMODPR, EMODT or EBLOCK last changed this entry
 };
 
 class Epc {

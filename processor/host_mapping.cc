@@ -7,24 +7,15 @@
 namespace coffer::processor {
 
 using sgx::kPageSize;
-using sgx::PageType;
-using sgx::SecinfoFlags;
 
 namespace {
 
 // The bits of a page fault's error code.
-constexpr std::uint32_t kPresent = 1, kWrite = 2, kUser = 4, kFetch = 0x10, kSgx = 0x8000;
+constexpr std::uint32_t kWrite = 2, kFetch = 0x10;
 
 int access_of(std::uint32_t error_code) {
   if ((error_code & kWrite) != 0) return PROT_WRITE;
   return (error_code & kFetch) != 0 ? PROT_EXEC : PROT_READ;
-}
-
-int protection_of(const EpcmEntry& entry) {
-  if (entry.type != PageType::kReg || entry.pending) return PROT_NONE;
-  return ((entry.permissions & SecinfoFlags::kR) != 0 ? PROT_READ : 0) |
-         ((entry.permissions & SecinfoFlags::kW) != 0 ? PROT_WRITE : 0) |
-         ((entry.permissions & SecinfoFlags::kX) != 0 ? PROT_EXEC : 0);
 }
 
 }  // namespace
@@ -38,6 +29,7 @@ bool SoftEnclave::host_allows(std::uint64_t offset, int protection) const {
 void SoftEnclave::host_pages_changed(std::uint64_t offset, std::uint64_t length) {
   const std::scoped_lock guard(lock_);
   if (!created_ || config_.host_pages == nullptr || !range_fits(offset, length, size())) return;
+  pages_changed();
   const std::uint64_t end = (offset + length) / kPageSize;
   const auto mapped = [this](std::uint64_t page) { return host_allows(page * kPageSize, PROT_NONE); };
   for (std::uint64_t page = offset / kPageSize; page < end;) {
@@ -53,10 +45,10 @@ void SoftEnclave::host_pages_changed(std::uint64_t offset, std::uint64_t length)
       (void)ProtectedMemory::reserve(address, (next - page) * kPageSize);
     } else {
       // Neighbouring pages in neighbouring frames that allow the same are one mapping.
-      const int protection = protection_of(epc_.entry(frame - 1));
+      const int protection = epc_.entry(frame - 1).mapped;
       const Backing backing = epc_.entry(frame - 1).backing;
       while (next < end && frames_[next] == frame + (next - page) && mapped(next) &&
-             protection_of(epc_.entry(frames_[next] - 1)) == protection) {
+             epc_.entry(frames_[next] - 1).mapped == protection) {
         ++next;
       }
       (void)epc_.memory().map(address, frame - 1, next - page, protection, backing);
@@ -71,17 +63,6 @@ void SoftEnclave::demand_page(std::uint64_t address, std::uint32_t error_code) {
   const std::uint64_t offset = (address - base()) & ~(kPageSize - 1);
   std::uint32_t added = 0;
   if (*frame_slot(offset) == 0 && host_allows(offset, access_of(error_code))) (void)eaug_locked(offset, 1, &added);
-}
-
-std::uint32_t SoftEnclave::page_fault_code(std::uint64_t address, std::uint32_t error_code) const {
-  if (!contains(address)) return error_code;
-  const std::uint64_t offset = (address - base()) & ~(kPageSize - 1);
-  const std::uint32_t access = kUser | (error_code & (kWrite | kFetch));
-  if (*frame_slot(offset) == 0) return access;
-  if (host_allows(offset, access_of(error_code))) return kSgx | kPresent | access;
-  const bool anything =
-      host_allows(offset, PROT_READ) || host_allows(offset, PROT_WRITE) || host_allows(offset, PROT_EXEC);
-  return access | (anything ? kPresent : 0);
 }
 
 std::optional<EpcmEntry> SoftEnclave::page_at(std::uint64_t offset) const {

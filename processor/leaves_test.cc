@@ -230,6 +230,7 @@ TEST_F(Egetkey, AnErrorWritesNoKey) {
 }
 
 constexpr std::uint64_t kReg = static_cast<std::uint64_t>(PageType::kReg) << 8;
+constexpr std::uint64_t kTrim = static_cast<std::uint64_t>(PageType::kTrim) << 8;
 constexpr std::uint64_t kPendingRw = kReg | kRw | SecinfoFlags::kPending;
 
 TEST_F(Eaccept, MakesAPendingPageUsable) {
@@ -269,7 +270,7 @@ TEST_F(Eaccept, Operands) {
 TEST_F(Eaccept, Secinfo) {
   std::uint32_t added = 0;
   ASSERT_TRUE(made->eaug(TE_HEAP, 1, &added).ok());
-  for (auto type : {PageType::kSecs, PageType::kVa, PageType::kTcs, PageType::kTrim}) {
+  for (auto type : {PageType::kSecs, PageType::kVa, PageType::kTcs, PageType::kTrim, PageType::kSsFirst}) {
     EXPECT_EQ(accept(static_cast<std::uint64_t>(type) << 8 | kRw | SecinfoFlags::kPending, TE_HEAP).fault,
               Fault::kGeneralProtection)
         << int(type);
@@ -280,9 +281,14 @@ TEST_F(Eaccept, Secinfo) {
   made.at<sgx::Secinfo>(kFirst).reserved.back() = 1;
   EXPECT_EQ(made->eaccept(made.address(kFirst), made.address(TE_HEAP), 1).fault, Fault::kGeneralProtection);
 
-  for (std::uint64_t wrong :
-       {kReg | SecinfoFlags::kR | SecinfoFlags::kPending, kPendingRw | SecinfoFlags::kX, kReg | kRw,
-        kPendingRw | SecinfoFlags::kModified, kPendingRw | SecinfoFlags::kPermRestricted}) {
+  // Combinations of type and status that mean nothing.
+  for (std::uint64_t wrong : {kReg | kRw, kPendingRw | SecinfoFlags::kModified, kReg | kRw | SecinfoFlags::kModified,
+                              kTrim, kTrim | SecinfoFlags::kPending | SecinfoFlags::kModified,
+                              kTrim | SecinfoFlags::kPermRestricted | SecinfoFlags::kModified}) {
+    EXPECT_EQ(accept(wrong, TE_HEAP).fault, Fault::kGeneralProtection) << std::hex << wrong;
+  }
+  for (std::uint64_t wrong : {kReg | SecinfoFlags::kR | SecinfoFlags::kPending, kPendingRw | SecinfoFlags::kX,
+                              kReg | kRw | SecinfoFlags::kPermRestricted, kTrim | SecinfoFlags::kModified}) {
     EXPECT_EQ(accept(wrong, TE_HEAP).error, LeafError::kPageAttributesMismatch) << std::hex << wrong;
   }
   EXPECT_FALSE(made->pages_allow(TE_HEAP, 1, SecinfoFlags::kR)) << "still pending";
@@ -298,11 +304,12 @@ TEST_F(Eaccept, StopsAtTheFirstPageThatDoesNotMatch) {
   made.at<std::uint64_t>(TE_HEAP + kPageSize) = 1;
 }
 
-// EACCEPT of a page that is there and matches changes nothing: code stays executable and unwritable.
+// EACCEPT of a page that is there and matches changes nothing: code stays executable and unwritable. The architecture
+// compares PR not at all, so these match.
 TEST_F(Eaccept, LeavesCodeAsItIs) {
-  EXPECT_TRUE(accept(kReg | SecinfoFlags::kR | SecinfoFlags::kX, 0).ok());
+  EXPECT_TRUE(accept(kReg | SecinfoFlags::kR | SecinfoFlags::kX | SecinfoFlags::kPermRestricted, 0).ok());
   EXPECT_EQ(testing::enter(made, {TE_CMD_IDENTIFY}).outcome.kind, ExitKind::kExit) << "the code still runs";
-  EXPECT_TRUE(accept(kReg | SecinfoFlags::kR, TE_READONLY).ok());
+  EXPECT_TRUE(accept(kReg | SecinfoFlags::kR | SecinfoFlags::kPermRestricted, TE_READONLY).ok());
   testing::set_patterns(made, 1);
   made.data<std::uint64_t>(TE_REGS_IN) = made.address(TE_READONLY);
   const auto left = testing::enter(made, {TE_CMD_PATTERN, TE_BODY_STORE});
@@ -378,6 +385,27 @@ TEST_F(Trapped, FaultsOfLeaves) {
     EXPECT_EQ(gpr.rax, c.leaf);
     EXPECT_EQ(info.address, c.vector == sgx::vector::kPageFault ? fresh.address(TE_HEAP) : 0);
   }
+}
+
+// The leaves with an error code clear the arithmetic flags but ZF; the others answer with nothing at all.
+TEST_F(Trapped, Flags) {
+  const auto flags_after = [&](std::uint64_t leaf, std::uint64_t rax) {
+    testing::set_patterns(made, 4);
+    auto& in = made.data<std::array<std::uint64_t, testing::kRegisterCount>>(TE_REGS_IN);
+    in[testing::kRax] = leaf;
+    in[testing::kRbx] = made.address(kFirst);
+    in[testing::kRcx] = made.address(leaf == SGX_ENCLU_EMODPE ? TE_DATA : kThird);
+    in[testing::kFlags] = 0x202 | 0x8d5;  // CF PF AF ZF SF OF
+    EXPECT_EQ(testing::enter(made, {TE_CMD_PATTERN, TE_BODY_RAW_ENCLU}).outcome.kind, ExitKind::kExit);
+    EXPECT_EQ(made.data<std::uint64_t>(TE_REGS_OUT), rax) << leaf;
+    return made.data<std::uint64_t>(TE_REGS_OUT + 8 * testing::kFlags) & 0x8d5;
+  };
+  request();
+  EXPECT_EQ(flags_after(SGX_ENCLU_EGETKEY, 0), 0u);
+  request().isv_svn = 9;
+  EXPECT_EQ(flags_after(SGX_ENCLU_EGETKEY, 64), 0x40u) << "ZF";
+  made.at<sgx::Secinfo>(kFirst) = {SecinfoFlags{kReg | kRw}, {}};
+  EXPECT_EQ(flags_after(SGX_ENCLU_EMODPE, SGX_ENCLU_EMODPE), 0x8d5u);
 }
 
 // A leaf changes RAX, ZF and memory, and no other register, vectors included; with AC set too.

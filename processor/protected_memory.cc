@@ -138,6 +138,11 @@ bool ProtectedMemory::patch_plain(std::size_t frame, std::size_t offset, ByteVie
          static_cast<ssize_t>(content.size());
 }
 
+bool ProtectedMemory::read_plain(std::size_t frame, std::size_t offset, std::span<std::byte> to) const {
+  return ::pread(plain_.get(), to.data(), to.size(), static_cast<off_t>(frame * sgx::kPageSize + offset)) ==
+         static_cast<ssize_t>(to.size());
+}
+
 void ProtectedMemory::discard_plain(std::size_t frame, std::size_t count) {
   // Best effort: a file system without holes keeps the memory until the enclave ends; the pages are zeroed on reuse.
   (void)::fallocate(plain_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,8 @@ class ProtectedMemory {
   [[nodiscard]] Result<void> fill_plain(std::size_t frame, ByteView content);
   // Changes bytes of a plain frame (fast paths in code that is mapped without write permission).
   [[nodiscard]] bool patch_plain(std::size_t frame, std::size_t offset, ByteView content);
+  // Reads bytes of a plain frame, mapped or not.
+  [[nodiscard]] bool read_plain(std::size_t frame, std::size_t offset, std::span<std::byte> to) const;
   // Gives plain frames' memory back to the machine.
   void discard_plain(std::size_t frame, std::size_t count);
 

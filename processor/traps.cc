@@ -6,12 +6,15 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include <array>
 #include <cerrno>
 #include <mutex>
+#include <span>
 
+#include "base/secret.h"
 #include "processor/entry.h"
 #include "processor/lanes.h"
 
@@ -65,13 +68,13 @@ std::uint8_t vector_of(int signal, const siginfo_t* info, std::uint64_t trap_num
   return static_cast<std::uint8_t>(trap_number);
 }
 
-ExceptionInfo describe(int signal, const siginfo_t* info, ucontext_t* context) {
+ExceptionInfo describe(int signal, const siginfo_t* info, ucontext_t* context, const SoftEnclave& enclave) {
   ExceptionInfo e;
   e.signal = signal;
   e.vector = vector_of(signal, info, get(context, REG_TRAPNO));
   if (e.vector == sgx::vector::kPageFault) {
     e.address = get(context, REG_CR2);
-    e.error_code = static_cast<std::uint32_t>(get(context, REG_ERR));
+    e.error_code = enclave.page_fault_code(e.address, static_cast<std::uint32_t>(get(context, REG_ERR)));
   } else if (e.vector == sgx::vector::kGeneralProtection) {
     e.error_code = static_cast<std::uint32_t>(get(context, REG_ERR));
   }
@@ -124,17 +127,17 @@ void save_general_registers(ucontext_t* context, const Lane& lane, sgx::GprArea&
   gpr.gs_base = lane.enclave_gs;
 }
 
-// The signal frame holds a standard-format XSAVE image; the SSA gets the components of XFRM, the frame the initial
-// state, so that no register of the enclave survives the exit.
-void save_vector_state(ucontext_t* context, const Lane& lane, std::byte* xsave) {
+// The signal frame holds a standard-format XSAVE image; the lane gets the components of XFRM, the signal frame the
+// initial state, so that no register of the enclave survives the exit.
+void take_vector_state(ucontext_t* context, Lane& lane) {
   auto* area = reinterpret_cast<std::byte*>(context->uc_mcontext.fpregs);
   if (area == nullptr) return;
-  std::memcpy(xsave, area, xsave_area_size(lane.xsave_mask));
-  std::memset(xsave + 464, 0, 48);  // the kernel's own notes in the legacy area
+  std::memcpy(lane.xsave, area, xsave_area_size(lane.xsave_mask));
+  std::memset(lane.xsave + 464, 0, 48);  // the kernel's own notes in the legacy area
   std::uint64_t header[8] = {};
-  std::memcpy(header, xsave + 512, 8);
+  std::memcpy(header, lane.xsave + 512, 8);
   header[0] &= lane.xsave_mask;
-  std::memcpy(xsave + 512, header, sizeof(header));
+  std::memcpy(lane.xsave + 512, header, sizeof(header));
 
   const std::uint64_t none = 0;
   std::memcpy(area + 512, &none, sizeof(none));
@@ -154,20 +157,36 @@ void return_to_host(ucontext_t* context, Lane& lane, ExitKind kind) {
   set(context, REG_EFL, 0x202);
 }
 
+// The end of an SSA frame: EXINFO, then GPRSGX.
+struct FrameEnd {
+  sgx::ExInfo info;
+  sgx::GprArea gpr;
+};
+static_assert(sizeof(FrameEnd) == sizeof(sgx::ExInfo) + sizeof(sgx::GprArea));
+
+void save_frame(ucontext_t* context, Lane& lane, const ExceptionInfo* exception) {
+  SoftEnclave& enclave = *lane.enclave;
+  const FrameAccess frame(enclave, enclave.frame_offset(*lane.thread, lane.thread->tcs.current_ssa));
+  const std::uint64_t end_offset = enclave.frame_size() - sizeof(FrameEnd);
+  FrameEnd end;
+  bool saved = frame.read(end_offset, std::as_writable_bytes(std::span(&end, 1)));
+  save_general_registers(context, lane, end.gpr);
+  end.gpr.exit_info = exception == nullptr ? 0 : exit_info_of(enclave, exception->vector);
+  if ((enclave.secs().misc_select & sgx::kMiscExInfo) != 0) {
+    end.info = exception == nullptr ? sgx::ExInfo{} : sgx::ExInfo{exception->address, exception->error_code, 0};
+  }
+  take_vector_state(context, lane);
+  saved = saved && frame.write(end_offset, bytes_of(end)) &&
+          frame.write(0, ByteView(lane.xsave).first(xsave_area_size(lane.xsave_mask)));
+  wipe(&end, sizeof(end));
+  if (!saved) std::abort();  // tracking keeps the frame in the EPC while somebody is inside: this cannot be
+}
+
 // AEX (SDM 3D 37.3): the state into SSA[CSSA], synthetic state into the registers.
 void asynchronous_exit(ucontext_t* context, Lane& lane, const ExceptionInfo* exception) {
-  SoftEnclave& enclave = *lane.enclave;
+  const SoftEnclave& enclave = *lane.enclave;
   sgx::Tcs& tcs = lane.thread->tcs;
-  const std::uint64_t frame_size = std::uint64_t{enclave.secs().ssa_frame_size} * sgx::kPageSize;
-  auto* frame = reinterpret_cast<std::byte*>(enclave.base() + tcs.ssa_offset + tcs.current_ssa * frame_size);
-  auto* gpr = reinterpret_cast<sgx::GprArea*>(frame + frame_size - sizeof(sgx::GprArea));
-  save_general_registers(context, lane, *gpr);
-  save_vector_state(context, lane, frame);
-  gpr->exit_info = exception == nullptr ? 0 : exit_info_of(enclave, exception->vector);
-  if ((enclave.secs().misc_select & sgx::kMiscExInfo) != 0) {
-    auto* info = reinterpret_cast<sgx::ExInfo*>(reinterpret_cast<std::byte*>(gpr) - sizeof(sgx::ExInfo));
-    *info = exception == nullptr ? sgx::ExInfo{} : sgx::ExInfo{exception->address, exception->error_code, 0};
-  }
+  save_frame(context, lane, exception);
   ++tcs.current_ssa;
   lane.exception = exception == nullptr ? ExceptionInfo{} : *exception;
   if (exception != nullptr && !enclave.debug()) lane.exception.address &= ~(sgx::kPageSize - 1);  // as CR2 on AEX
@@ -197,19 +216,23 @@ bool emulate_enclu(ucontext_t* context, Lane& lane, ExceptionInfo* exception) {
   }
   const LeafOperands operands{get(context, REG_RAX) & 0x7fffffff, get(context, REG_RBX), get(context, REG_RCX),
                               get(context, REG_RDX)};
-  const LeafOutcome outcome = run_leaf(*lane.enclave, operands);
+  const LeafOutcome outcome = run_leaf(lane, operands);
   if (outcome.fault == LeafOutcome::Fault::kNone) {
-    constexpr std::uint64_t kZeroFlag = 0x40;
-    set(context, REG_RAX, static_cast<std::uint64_t>(outcome.error));
-    const std::uint64_t flags = get(context, REG_EFL) & ~kZeroFlag;
-    set(context, REG_EFL, outcome.error == sgx::LeafError::kSuccess ? flags : flags | kZeroFlag);
+    if (leaf_has_result(operands.rax)) {
+      constexpr std::uint64_t kZeroFlag = 0x40;
+      constexpr std::uint64_t kCleared = kZeroFlag | 0x895;  // CF PF AF SF OF
+      set(context, REG_RAX, static_cast<std::uint64_t>(outcome.error));
+      const std::uint64_t flags = get(context, REG_EFL) & ~kCleared;
+      set(context, REG_EFL, outcome.error == sgx::LeafError::kSuccess ? flags : flags | kZeroFlag);
+    }
     set(context, REG_RIP, get(context, REG_RIP) + 3);
     return true;
   }
   const bool is_page_fault = outcome.fault == LeafOutcome::Fault::kPageFault;
   exception->vector = is_page_fault ? sgx::vector::kPageFault : sgx::vector::kGeneralProtection;
   exception->address = outcome.fault_address;
-  exception->error_code = 0;
+  constexpr std::uint32_t kUser = 4;  // a read: which of a leaf's operands are written is the leaf's affair
+  exception->error_code = is_page_fault ? lane.enclave->page_fault_code(outcome.fault_address, kUser) : 0;
   exception->signal = SIGSEGV;
   return false;
 }
@@ -217,7 +240,7 @@ bool emulate_enclu(ucontext_t* context, Lane& lane, ExceptionInfo* exception) {
 void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lane& lane) {
   asm volatile("rdgsbase %0" : "=r"(lane.enclave_gs));
   if (signal == interrupt_signal()) return asynchronous_exit(context, lane, nullptr);
-  ExceptionInfo exception = describe(signal, info, context);
+  ExceptionInfo exception = describe(signal, info, context, *lane.enclave);
   if (signal == SIGSYS) set(context, REG_RIP, get(context, REG_RIP) - 2);
   // INT3 is a fault inside an enclave (SDM 3D, "Behavior of INT3 inside an enclave"), a trap outside.
   if (exception.vector == sgx::vector::kBreakpoint) set(context, REG_RIP, get(context, REG_RIP) - 1);

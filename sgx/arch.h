@@ -116,6 +116,10 @@ struct Tcs {
   Bytes<4008> reserved{};
 };
 
+namespace tcs_flag {
+inline constexpr std::uint64_t kDebugOptIn = 1, kAexNotify = 2;
+}  // namespace tcs_flag
+
 // General registers of an interrupted enclave, the last 184 bytes of an SSA frame (SDM 3D table 34-10).
 struct GprArea {
   std::uint64_t rax = 0, rcx = 0, rdx = 0, rbx = 0, rsp = 0, rbp = 0, rsi = 0, rdi = 0;

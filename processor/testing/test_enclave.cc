@@ -162,9 +162,11 @@ sgx::Tcs make_tcs(const TestEnclaveOptions& options, std::uint32_t thread) {
 UnsignedEnclave build_before_einit(const TestEnclaveOptions& options) {
   UnsignedEnclave result;
   TestEnclave& made = result.built;
-  auto enclave = SoftEnclave::make(
-      {.epc_size = options.epc_size, .want_secret_memory = options.secret_memory, .debug_only = options.debug_only},
-      test_vault());
+  auto enclave = SoftEnclave::make({.epc_size = options.epc_size,
+                                    .want_secret_memory = options.secret_memory,
+                                    .debug_only = options.debug_only,
+                                    .new_code = options.new_code},
+                                   test_vault());
   require(enclave.has_value(), "no EPC");
   made.enclave = std::move(*enclave);
   const sgx::CreateParameters parameters = create_parameters(options);

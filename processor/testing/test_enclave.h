@@ -26,6 +26,7 @@ struct TestEnclaveOptions {
   std::uint64_t epc_size = TE_SIZE;
   bool secret_memory = true;
   bool debug_only = false;
+  bool new_code = false;
   std::uint16_t isv_prod_id = 7;
   std::uint16_t isv_svn = 3;
   std::uint8_t family_id = 0;   // not 0: both KSS identities, every byte this one
