@@ -1,32 +1,18 @@
 #include "processor/keys.h"
 
-#include <fcntl.h>
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
-#include <sys/file.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 
 #include "base/bytes.h"
-#include "base/file.h"
 
 namespace coffer::processor {
 
 namespace {
-
-constexpr std::array<char, 8> kFuseMagic = {'C', 'O', 'F', 'F', 'U', 'S', 'E', '1'};
-
-struct FuseFile {  // the file's bytes
-  std::array<char, 8> magic;
-  std::array<std::byte, 32> root_sealing, root_provisioning;
-  sgx::Bytes<16> cpu_svn, owner_epoch;
-};
-static_assert(sizeof(FuseFile) == 104);
 
 // The processor has no way to go on without its cryptography, as silicon has none with a broken AES unit.
 void require(bool worked) {
@@ -82,19 +68,33 @@ sgx::Attributes masked(const sgx::Attributes& attributes, const sgx::Attributes&
   return {attributes.flags & mask.flags, attributes.xfrm & mask.xfrm};
 }
 
-// SEAL and PROVISION_SEAL keys may choose their identity by policy; the KSS fields want the KSS attribute.
-void apply_policy(const sgx::Secs& secs, std::uint16_t policy, KeyDependencies& d) {
+// What KEYPOLICY chooses for SEAL and PROVISION_SEAL keys. MRENCLAVE and MRSIGNER are the caller's: PROVISION_SEAL is
+// always the signer's.
+void apply_policy(const sgx::Secs& secs, const sgx::KeyRequest& request, KeyDependencies& d) {
   namespace kp = sgx::key_policy;
+  const std::uint16_t policy = request.key_policy;
   d.key_policy = policy;
-  if ((policy & kp::kMrEnclave) != 0) d.mrenclave = secs.mrenclave;
-  if ((policy & kp::kMrSigner) != 0) d.mrsigner = secs.mrsigner;
   if ((policy & kp::kNoIsvProdId) == 0) d.isv_prod_id = secs.isv_prod_id;
   if ((policy & kp::kConfigId) != 0) {
     d.config_id = secs.config_id;
+    d.config_svn = request.config_svn;
   }
   // The KSS identities stand in SECS's reserved4, see SoftEnclave::einit.
   if ((policy & kp::kIsvFamilyId) != 0) std::memcpy(d.isv_family_id.data(), secs.reserved4.data(), 16);
   if ((policy & kp::kIsvExtProdId) != 0) std::memcpy(d.isv_ext_prod_id.data(), secs.reserved4.data() + 16, 16);
+}
+
+// The ATTRIBUTES flag that a key is kept for; none for the keys of every enclave.
+std::uint64_t attribute_for(sgx::KeyName name) {
+  switch (name) {
+    case sgx::KeyName::kProvision:
+    case sgx::KeyName::kProvisionSeal:
+      return sgx::attribute::kProvisionKey;
+    case sgx::KeyName::kEinitToken:
+      return sgx::attribute::kEinitTokenKey;
+    default:
+      return 0;
+  }
 }
 
 }  // namespace
@@ -107,83 +107,46 @@ void cmac_aes128(const Key128& key, std::span<const std::byte> message, std::spa
           size == 16);
 }
 
-Result<Fuses> Fuses::ephemeral() {
-  Fuses fuses;
-  for (auto bytes : {fuses.root_sealing.bytes(), fuses.root_provisioning.bytes()}) {
-    if (RAND_priv_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(bytes.size())) != 1) {
-      return fail(ErrorKind::kSystem, "no random numbers for the platform's fuses");
-    }
-  }
-  fuses.cpu_svn.fill(1);
-  return fuses;
-}
-
-Result<Fuses> Fuses::load_or_make(const std::filesystem::path& state_directory) {
-  const auto path = state_directory / "fuses";
-  // Two first launches at once must agree on one set: the lock file orders them.
-  FileDescriptor lock(::open((state_directory / "fuses.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return system_error("cannot lock " + path.string(), errno);
-  std::error_code error;
-  const bool there = std::filesystem::exists(path, error);
-  // A file that cannot be looked at may be the platform's: making another one would lose it.
-  if (error) return system_error("cannot look at " + path.string(), error.value());
-  if (!there) {
-    auto made = ephemeral();
-    if (!made) return made;
-    FuseFile file{kFuseMagic, {}, {}, made->cpu_svn, made->owner_epoch};
-    std::memcpy(file.root_sealing.data(), made->root_sealing.bytes().data(), 32);
-    std::memcpy(file.root_provisioning.data(), made->root_provisioning.bytes().data(), 32);
-    auto written = write_file_atomically(path, bytes_of(file), 0600);
-    wipe(&file, sizeof(file));
-    if (!written) return std::unexpected(written.error());
-    return made;
-  }
-  auto content = read_file(path, 4096);
-  if (!content) return std::unexpected(content.error());
-  FuseFile file;
-  if (content->size() != sizeof(file)) {
-    return input_error(path.string() + " is damaged; restore it from a backup (a new one cannot open sealed data)");
-  }
-  std::memcpy(&file, content->data(), sizeof(file));
-  wipe(content->data(), content->size());
-  if (file.magic != kFuseMagic) return input_error(path.string() + " is not a fuse file of this version");
-  Fuses fuses;
-  std::memcpy(fuses.root_sealing.bytes().data(), file.root_sealing.data(), 32);
-  std::memcpy(fuses.root_provisioning.bytes().data(), file.root_provisioning.data(), 32);
-  fuses.cpu_svn = file.cpu_svn;
-  fuses.owner_epoch = file.owner_epoch;
-  wipe(&file, sizeof(file));
-  return fuses;
-}
-
 KeyVault::KeyVault(Fuses fuses) : fuses_(std::move(fuses)) {
   require(RAND_bytes(report_key_id_.data(), static_cast<int>(report_key_id_.size())) == 1);
 }
 
+// The checks in the order of the manual's operation: the name, the right to it, CPUSVN, ISVSVN, CONFIGSVN.
+sgx::LeafError KeyVault::check(const sgx::Secs& secs, const sgx::KeyRequest& request) const {
+  using sgx::LeafError;
+  const auto name = static_cast<sgx::KeyName>(request.key_name);
+  if (request.key_name > static_cast<std::uint16_t>(sgx::KeyName::kSeal)) return LeafError::kInvalidKeyName;
+  if (name == sgx::KeyName::kReport) return LeafError::kSuccess;  // its SVNs are the platform's own
+  const std::uint64_t attribute = attribute_for(name);
+  if ((secs.attributes.flags & attribute) != attribute) return LeafError::kInvalidAttribute;
+  if (!svn_allowed(request.cpu_svn, fuses_.cpu_svn)) return LeafError::kInvalidCpuSvn;
+  if (request.isv_svn > secs.isv_svn) return LeafError::kInvalidIsvSvn;
+  const bool takes_config = name == sgx::KeyName::kSeal || name == sgx::KeyName::kProvisionSeal;
+  if (takes_config && request.config_svn > secs.config_svn) return LeafError::kInvalidIsvSvn;
+  return LeafError::kSuccess;
+}
+
 KeyOutcome KeyVault::derive(const sgx::Secs& secs, const sgx::KeyRequest& request) const {
   using sgx::LeafError;
+  if (const LeafError error = check(secs, request); error != LeafError::kSuccess) return {error, {}};
   KeyDependencies d;
   d.key_name = request.key_name;
-  d.config_svn = 0;
-  d.key_id = request.key_id;
   d.cpu_svn = request.cpu_svn;
-  // INIT and DEBUG always count, whatever the mask says.
+  d.isv_svn = request.isv_svn;
+  // INIT and DEBUG always count, whatever the mask says; the mask itself counts as it is.
   sgx::Attributes mask = request.attribute_mask;
   mask.flags |= sgx::attribute::kInit | sgx::attribute::kDebug;
-
+  d.attributes = masked(secs.attributes, mask);
+  d.attribute_mask = request.attribute_mask;
+  d.misc_select = secs.misc_select & request.misc_mask;
+  d.misc_mask = request.misc_mask;
   const auto name = static_cast<sgx::KeyName>(request.key_name);
-  const bool needs_svn = name != sgx::KeyName::kReport;
-  if (needs_svn) {
-    if (!svn_allowed(request.cpu_svn, fuses_.cpu_svn)) return {LeafError::kInvalidCpuSvn, {}};
-    if (request.isv_svn > secs.isv_svn) return {LeafError::kInvalidIsvSvn, {}};
-    d.isv_svn = request.isv_svn;
-    d.attributes = masked(secs.attributes, mask);
-    d.attribute_mask = mask;
-    d.misc_select = secs.misc_select & request.misc_mask;
-    d.misc_mask = request.misc_mask;
-  }
+  namespace kp = sgx::key_policy;
   switch (name) {
     case sgx::KeyName::kReport:
+      d = {};
+      d.key_name = request.key_name;
+      d.key_id = request.key_id;
       d.cpu_svn = fuses_.cpu_svn;
       d.owner_epoch = fuses_.owner_epoch;
       d.mrenclave = secs.mrenclave;
@@ -191,32 +154,32 @@ KeyOutcome KeyVault::derive(const sgx::Secs& secs, const sgx::KeyRequest& reques
       d.misc_select = secs.misc_select;
       d.config_id = secs.config_id;
       d.config_svn = secs.config_svn;
-      return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
+      break;
     case sgx::KeyName::kSeal:
-      if (request.config_svn > secs.config_svn) return {LeafError::kInvalidIsvSvn, {}};
-      d.config_svn = request.config_svn;
+      d.key_id = request.key_id;
       d.owner_epoch = fuses_.owner_epoch;
-      apply_policy(secs, request.key_policy, d);
-      return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
+      if ((request.key_policy & kp::kMrEnclave) != 0) d.mrenclave = secs.mrenclave;
+      if ((request.key_policy & kp::kMrSigner) != 0) d.mrsigner = secs.mrsigner;
+      apply_policy(secs, request, d);
+      break;
     case sgx::KeyName::kProvision:
-      if ((secs.attributes.flags & sgx::attribute::kProvisionKey) == 0) return {LeafError::kInvalidAttribute, {}};
-      d.key_id = {};
       d.mrsigner = secs.mrsigner;
       d.isv_prod_id = secs.isv_prod_id;
       return {LeafError::kSuccess, prf(fuses_.root_provisioning, d)};
     case sgx::KeyName::kProvisionSeal:
-      if ((secs.attributes.flags & sgx::attribute::kProvisionKey) == 0) return {LeafError::kInvalidAttribute, {}};
       d.mrsigner = secs.mrsigner;
-      d.isv_prod_id = secs.isv_prod_id;
-      return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
+      apply_policy(secs, request, d);
+      break;
     case sgx::KeyName::kEinitToken:
-      if ((secs.attributes.flags & sgx::attribute::kEinitTokenKey) == 0) return {LeafError::kInvalidAttribute, {}};
+      d.key_id = request.key_id;
       d.owner_epoch = fuses_.owner_epoch;
       d.mrsigner = secs.mrsigner;
       d.isv_prod_id = secs.isv_prod_id;
-      return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
+      d.attribute_mask = {};
+      d.misc_mask = 0;
+      break;
   }
-  return {LeafError::kInvalidKeyName, {}};
+  return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
 }
 
 sgx::Report KeyVault::report(const sgx::Secs& secs, const sgx::TargetInfo& target, const sgx::Bytes<64>& data) const {

@@ -17,8 +17,10 @@ struct Fuses {
   sgx::Bytes<16> cpu_svn{};
   sgx::Bytes<16> owner_epoch{};
 
-  // Reads $state/fuses, making it (0600) on first use. Input error where the file is damaged: never silently remade,
-  // since that would lose everything that was sealed.
+  // Reads $state/fuses and $state/owner-epoch, making them (0600) on first use. Input error where one is damaged or the
+  // epoch is missing: never silently remade, since that would lose everything that was sealed. An empty owner-epoch is
+  // one that its owner has wiped: it is made anew, and everything sealed before is lost for good. Files of the first
+  // version are read, and rewritten where the directory can be written.
   [[nodiscard]] static Result<Fuses> load_or_make(const std::filesystem::path& state_directory);
   // Random ones that are kept nowhere: for tests, and machines that ask for it.
   [[nodiscard]] static Result<Fuses> ephemeral();
@@ -59,6 +61,8 @@ class KeyVault final : public KeySource {
   [[nodiscard]] const sgx::Bytes<16>& cpu_svn() const { return fuses_.cpu_svn; }
 
  private:
+  [[nodiscard]] sgx::LeafError check(const sgx::Secs& secs, const sgx::KeyRequest& request) const;
+
   Fuses fuses_;
   sgx::Bytes<32> report_key_id_{};  // fresh at each start, as a processor's at reset
 };

@@ -130,6 +130,8 @@ TEST(SealKey, AnUpgradedEnclaveGetsTheKeysOfItsPast) {
   older.isv_svn = 5;
   EXPECT_EQ(vault()->derive(older, r).error, LeafError::kInvalidIsvSvn);
   r.config_svn = 4;
+  EXPECT_FALSE(depends_on_request(r, [](sgx::KeyRequest& other) { other.config_svn = 3; })) << "without CONFIGID";
+  r.key_policy |= kp::kConfigId;
   EXPECT_FALSE(depends(r, kHigherConfigSvn));
   EXPECT_TRUE(depends_on_request(r, [](sgx::KeyRequest& other) { other.config_svn = 3; }));
   r.config_svn = 5;
@@ -199,6 +201,94 @@ TEST(ProvisioningKeys, AreForEnclavesWithTheAttribute) {
   auto with_id = r;
   with_id.key_id[0] = 1;
   EXPECT_EQ(derive(allowed, r), derive(allowed, with_id)) << "the provisioning key has no key id";
+}
+
+sgx::Secs platform_enclave() {
+  sgx::Secs s = secs();
+  s.attributes.flags |= sgx::attribute::kProvisionKey | sgx::attribute::kEinitTokenKey;
+  return s;
+}
+
+// Whether a platform enclave's key changes with the enclave, or with the request.
+bool platform_key_depends(const sgx::KeyRequest& r, const ChangeSecs& change) {
+  sgx::Secs other = platform_enclave();
+  change(other);
+  return derive(platform_enclave(), r) != derive(other, r);
+}
+bool platform_key_depends_on(const sgx::KeyRequest& r, const ChangeRequest& change) {
+  sgx::KeyRequest other = r;
+  change(other);
+  return derive(platform_enclave(), r) != derive(platform_enclave(), other);
+}
+
+TEST(ProvisioningKeys, WhatEachDependsOn) {
+  const ChangeRequest kKeyId = [](sgx::KeyRequest& r) { r.key_id[3] ^= 1; };
+  const ChangeRequest kPolicy = [](sgx::KeyRequest& r) { r.key_policy ^= kp::kMrEnclave; };
+  const ChangeRequest kMask = [](sgx::KeyRequest& r) { r.attribute_mask.flags ^= std::uint64_t{1} << 40; };
+  const ChangeRequest kOlderSvn = [](sgx::KeyRequest& r) { r.isv_svn = 1; };
+  const ChangeRequest kOlderCpu = [](sgx::KeyRequest& r) { r.cpu_svn[0] = 1; };
+  struct Case {
+    KeyName name;
+    bool key_id, policy, mask;
+  };
+  for (const Case& c : {Case{KeyName::kProvision, false, false, true}, Case{KeyName::kProvisionSeal, false, true, true},
+                        Case{KeyName::kEinitToken, true, false, false}}) {
+    const auto r = request(c.name, 0);
+    const auto name = static_cast<int>(c.name);
+    EXPECT_FALSE(platform_key_depends(r, kOtherEnclave)) << name;
+    EXPECT_TRUE(platform_key_depends(r, kOtherSigner)) << name;
+    EXPECT_TRUE(platform_key_depends(r, kOtherProduct)) << name;
+    EXPECT_TRUE(platform_key_depends(r, kDebug)) << name;
+    EXPECT_FALSE(platform_key_depends(r, kOtherConfig)) << name;
+    EXPECT_TRUE(platform_key_depends_on(r, kOlderSvn)) << name;
+    EXPECT_TRUE(platform_key_depends_on(r, kOlderCpu)) << name;
+    EXPECT_EQ(platform_key_depends_on(r, kKeyId), c.key_id) << name;
+    EXPECT_EQ(platform_key_depends_on(r, kPolicy), c.policy) << name;
+    EXPECT_EQ(platform_key_depends_on(r, kMask), c.mask) << name;
+  }
+}
+
+TEST(ProvisioningKeys, TheSealingOneFollowsKss) {
+  auto r = request(KeyName::kProvisionSeal, 0);
+  EXPECT_FALSE(platform_key_depends(r, kOtherFamily));
+  r.key_policy = kp::kIsvFamilyId | kp::kIsvExtProdId | kp::kConfigId | kp::kNoIsvProdId;
+  EXPECT_TRUE(platform_key_depends(r, kOtherFamily));
+  EXPECT_TRUE(platform_key_depends(r, kOtherExtProduct));
+  EXPECT_TRUE(platform_key_depends(r, kOtherConfig));
+  EXPECT_FALSE(platform_key_depends(r, kOtherProduct));
+  EXPECT_TRUE(platform_key_depends_on(r, [](sgx::KeyRequest& other) { other.config_svn = 4; }));
+  r.config_svn = 5;
+  EXPECT_EQ(vault()->derive(platform_enclave(), r).error, LeafError::kInvalidIsvSvn);
+}
+
+// The manual's order: the name, the right to the key, CPUSVN, then ISVSVN.
+TEST(Keys, TheFirstErrorIsTheOneThatIsTold) {
+  auto r = request(KeyName::kProvision);
+  r.cpu_svn.fill(0xff);
+  r.isv_svn = 60000;
+  EXPECT_EQ(vault()->derive(secs(), r).error, LeafError::kInvalidAttribute);
+  EXPECT_EQ(vault()->derive(platform_enclave(), r).error, LeafError::kInvalidCpuSvn);
+  r.cpu_svn = {};
+  EXPECT_EQ(vault()->derive(platform_enclave(), r).error, LeafError::kInvalidIsvSvn);
+  r.key_name = 5;
+  r.cpu_svn.fill(0xff);
+  EXPECT_EQ(vault()->derive(platform_enclave(), r).error, LeafError::kInvalidKeyName);
+}
+
+TEST(Keys, AnUpgradedPlatformGetsTheKeysOfItsPast) {
+  const auto vault_of = [](std::uint8_t svn) {
+    Fuses fuses;
+    fuses.cpu_svn.fill(svn);
+    return KeyVault(std::move(fuses));
+  };
+  const KeyVault before = vault_of(1);
+  const KeyVault after = vault_of(2);
+  auto r = request();
+  r.cpu_svn.fill(1);
+  EXPECT_EQ(derive(secs(), r, before), derive(secs(), r, after));
+  r.cpu_svn[15] = 2;
+  EXPECT_EQ(before.derive(secs(), r).error, LeafError::kInvalidCpuSvn);
+  EXPECT_EQ(after.derive(secs(), r).error, LeafError::kSuccess);
 }
 
 TEST(Keys, OfDifferentNamesDiffer) {
@@ -303,8 +393,84 @@ TEST_F(FuseFileTest, DamageIsAnErrorAndNotANewPlatform) {
   expect_refused(longer);
   expect_refused(std::vector<std::byte>(4096));
   auto other_version = good;
-  other_version[7] ^= std::byte{1};
+  other_version[6] ^= std::byte{1};
   expect_refused(other_version);
+  for (std::size_t bit = 0; bit < good.size() * 8; ++bit) {
+    auto flipped = good;
+    flipped[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
+    expect_refused(flipped);
+  }
+}
+
+// The file of the first version: no checksum, the owner's epoch inside.
+std::vector<std::byte> first_version(std::byte sealing, std::byte epoch) {
+  std::vector<std::byte> file;
+  for (char c : std::string_view("COFFUSE1")) file.push_back(static_cast<std::byte>(c));
+  file.insert(file.end(), 32, sealing);
+  file.insert(file.end(), 32, std::byte{7});
+  file.insert(file.end(), 16, std::byte{1});
+  file.insert(file.end(), 16, epoch);
+  return file;
+}
+
+std::string seal_key_of_first_version(std::byte sealing, std::byte epoch) {
+  Fuses fuses;
+  std::fill(fuses.root_sealing.bytes().begin(), fuses.root_sealing.bytes().end(), sealing);
+  std::fill(fuses.root_provisioning.bytes().begin(), fuses.root_provisioning.bytes().end(), std::byte{7});
+  fuses.cpu_svn.fill(1);
+  fuses.owner_epoch.fill(static_cast<std::uint8_t>(epoch));
+  return derive(secs(), request(), KeyVault(std::move(fuses)));
+}
+
+TEST_F(FuseFileTest, AFileOfTheFirstVersionKeepsItsKeysAndIsRewritten) {
+  for (std::byte epoch : {std::byte{0}, std::byte{9}}) {
+    std::filesystem::remove(folder / "owner-epoch");
+    const std::string expected = seal_key_of_first_version(std::byte{5}, epoch);
+    write(first_version(std::byte{5}, epoch));
+    EXPECT_EQ(seal_key(), expected);
+    EXPECT_EQ(std::memcmp(read_file(file())->data(), "COFFUSE2", 8), 0);
+    EXPECT_EQ(seal_key(), expected) << "from the rewritten file";
+    EXPECT_TRUE(std::filesystem::exists(folder / "owner-epoch"));
+  }
+}
+
+// A rewrite that stopped in the middle: the epoch is in its file already.
+TEST_F(FuseFileTest, ARewriteThatWasInterrupted) {
+  const std::string expected = seal_key_of_first_version(std::byte{5}, std::byte{9});
+  write(first_version(std::byte{5}, std::byte{9}));
+  EXPECT_EQ(seal_key(), expected);
+  write(first_version(std::byte{5}, std::byte{9}));
+  EXPECT_EQ(seal_key(), expected);
+}
+
+TEST_F(FuseFileTest, TheOwnerWipesTheEpochAndWithItEverySealedThing) {
+  const auto epoch = folder / "owner-epoch";
+  const std::string before = seal_key();
+  struct stat info{};
+  ASSERT_EQ(::stat(epoch.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0600u);
+  const auto fuses = *read_file(file());
+  ASSERT_TRUE(write_file_atomically(epoch, {}, 0600));
+  const std::string after = seal_key();
+  EXPECT_NE(after, before);
+  EXPECT_EQ(seal_key(), after) << "the new epoch stays";
+  EXPECT_EQ(*read_file(file()), fuses) << "the platform is the same";
+}
+
+TEST_F(FuseFileTest, AnEpochThatIsLostOrDamagedIsAnError) {
+  const auto epoch = folder / "owner-epoch";
+  (void)seal_key();
+  for (std::string_view text : {"0123", "not hexadecimal not hexadecimal!", "00112233445566778899aabbccddeeff00"}) {
+    ASSERT_TRUE(write_file_atomically(epoch, std::as_bytes(std::span(text)), 0600));
+    auto refused = Fuses::load_or_make(folder);
+    ASSERT_FALSE(refused) << text;
+    EXPECT_EQ(refused.error().kind, ErrorKind::kInput);
+    EXPECT_NE(refused.error().message.find(epoch.string()), std::string::npos) << refused.error().message;
+  }
+  std::filesystem::remove(epoch);
+  auto refused = Fuses::load_or_make(folder);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().kind, ErrorKind::kInput);
 }
 
 TEST_F(FuseFileTest, AFileThatCannotBeLookedAtIsNotReplaced) {
