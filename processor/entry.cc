@@ -178,7 +178,7 @@ static EnterOutcome start_at_entry(SoftEnclave& enclave, ThreadState& thread, Re
   lane->cssa = tcs.current_ssa;
   lane->ssa_gpr = ssa_frame(enclave, thread, tcs.current_ssa).gpr;
   lane->entry = enclave.base() + tcs.entry_offset;
-  lane->enclave_fs = thread->left_fs != 0 ? std::exchange(thread->left_fs, 0) : fs_base;
+  lane->enclave_fs = thread.left_fs != 0 ? std::exchange(thread.left_fs, 0) : fs_base;
   lane->enclave_gs = gs_base;
   lane->registers = registers;
   coffer_enter(lane);

@@ -187,6 +187,7 @@ bool SoftEnclave::copy_thread(std::uint64_t offset) {
   if (!read_page(offset, std::as_writable_bytes(std::span(&thread.tcs, 1)))) return false;
   thread.well_formed = tcs_well_formed(thread.tcs);
   thread.checked_generation = 0;
+  thread.left_fs = 0;
   return true;
 }
 
