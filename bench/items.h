@@ -52,5 +52,6 @@ struct Item {
 [[nodiscard]] std::vector<Item> call_items();
 [[nodiscard]] std::vector<Item> system_call_items();
 [[nodiscard]] std::vector<Item> footprint_items();  // launch time and memory
+[[nodiscard]] std::vector<Item> daemon_items();
 
 }  // namespace coffer::bench

@@ -119,11 +119,9 @@ Result<std::unique_ptr<Rung>> make_inline_rung(const RungOptions& options) {
   }
   auto vault = platform_vault();
   if (!vault) return std::unexpected(vault.error());
-  auto enclave = SoftEnclave::make({.epc_size = options.epc_size,
-                                    .want_secret_memory = false,
-                                    .debug_only = true,
-                                    .new_code = true},
-                                   std::move(*vault));
+  auto enclave = SoftEnclave::make(
+      {.epc_size = options.epc_size, .want_secret_memory = false, .debug_only = true, .new_code = true},
+      std::move(*vault));
   if (!enclave) return std::unexpected(enclave.error());
   auto arena = Arena::make(options.arena_size);
   if (!arena) return std::unexpected(arena.error());

@@ -84,7 +84,9 @@ void keep_locking_memory() {
 void prepare_locked_memory() {
   const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
   if (::setrlimit(RLIMIT_MEMLOCK, &unlimited) == 0) return;
-  if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_IPC_LOCK, 0, 0) == 1) return;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> mine{};
+  if (::syscall(SYS_capget, &header, mine.data()) == 0 && (mine[0].effective >> CAP_IPC_LOCK & 1) != 0) return;
   std::fprintf(stderr,
                "cofferd: note: the locked-memory limit cannot be raised and CAP_IPC_LOCK is missing: enclave pages "
                "beyond the limit stand in ordinary memory; start it as root, or with LimitMEMLOCK=infinity\n");

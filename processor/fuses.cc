@@ -117,7 +117,8 @@ Result<void> new_epoch(const std::filesystem::path& path, sgx::Bytes<16>& epoch)
 Result<void> read_epoch(const std::filesystem::path& path, sgx::Bytes<16>& epoch) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) {
-    return input_error(path.string() + " is missing: restore it, or, to give up everything that was sealed here, make " +
+    return input_error(path.string() +
+                       " is missing: restore it, or, to give up everything that was sealed here, make " +
                        "it an empty file");
   }
   auto content = read_file(path, 4096);

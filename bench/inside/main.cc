@@ -2,7 +2,8 @@
 //
 //   bench-program work     reads lines "NAME [COUNT [PATH]]" from standard input, answers each with the ticks it took
 //   bench-program serve    serves calls (inside only): every call returns at once
-//   bench-program nothing  ends
+//   bench-program nothing     ends
+//   bench-program touch-heap  touches 64 MB and ends
 #include <coffer/enclave.h>
 
 #include <array>
@@ -59,8 +60,12 @@ int answer_lines() {
 int main(int argc, char** argv) {
   const std::string_view what = argc == 2 ? argv[1] : "";
   if (what == "nothing") return 0;
+  if (what == "touch-heap") {
+    touch_pages((std::uint64_t{64} << 20) / 4096);
+    return 0;
+  }
   if (what == "work") return answer_lines();
   if (what == "serve" && coffer::inside()) serve_empty_calls();
-  std::fputs("usage: bench-program work | nothing, or inside an enclave: serve\n", stderr);
+  std::fputs("usage: bench-program work | nothing | touch-heap, or inside an enclave: serve\n", stderr);
   return 2;
 }
