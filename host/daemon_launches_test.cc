@@ -1,0 +1,112 @@
+// A thousand launches through cofferd leave nothing in it: no process, no descriptor, no account.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "host/testing/enclaves.h"
+
+namespace coffer::host {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::Streams;
+
+class RunningDaemon {
+ public:
+  RunningDaemon() : socket_(testing::scratch() / "cofferd.sock") {
+    std::array<int, 2> pipe{};
+    EXPECT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+    const FileDescriptor words(pipe[0]);
+    FileDescriptor its_words(pipe[1]);
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, its_words.get(), 1);
+    const std::string program = std::string(COFFER_BUILD_DIR) + "/bin/cofferd";
+    const std::string platform = testing::scratch() / "platform";
+    // Room for some two hundred enclaves: accounts that stay open are noticed.
+    std::array<std::string, 9> arguments = {program,          "--socket", socket_,  "--state", platform,
+                                            "--epc-per-user", "20G",      "--warm", "64M"};
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    EXPECT_EQ(::posix_spawn(&pid_, program.c_str(), &actions, nullptr, pointers.data(), environ), 0);
+    ::posix_spawn_file_actions_destroy(&actions);
+    its_words.reset();
+    std::array<char, 256> line{};
+    EXPECT_GT(::read(words.get(), line.data(), line.size()), 0) << "cofferd ended at once";
+    ::setenv("COFFER_DAEMON", socket_.c_str(), 1);
+  }
+  ~RunningDaemon() {
+    ::unsetenv("COFFER_DAEMON");
+    ::kill(pid_, SIGTERM);
+    int status = 0;
+    ::waitpid(pid_, &status, 0);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+    EXPECT_FALSE(std::filesystem::exists(socket_));
+  }
+  RunningDaemon(const RunningDaemon&) = delete;
+  RunningDaemon& operator=(const RunningDaemon&) = delete;
+
+  [[nodiscard]] std::size_t children() const {
+    const std::string name = std::to_string(pid_);
+    std::ifstream list("/proc/" + name + "/task/" + name + "/children");
+    std::size_t count = 0;
+    for (pid_t pid = 0; list >> pid;) ++count;
+    return count;
+  }
+  // Nothing where this user may not look: the daemon is not dumpable.
+  [[nodiscard]] std::optional<std::size_t> descriptors() const {
+    std::error_code error;
+    const std::filesystem::directory_iterator folder("/proc/" + std::to_string(pid_) + "/fd", error);
+    if (error) return std::nullopt;
+    return static_cast<std::size_t>(std::distance(folder, {}));
+  }
+
+ private:
+  std::string socket_;
+  pid_t pid_ = -1;
+};
+
+TEST(DaemonLaunches, LeaveNothingBehind) {
+  image::Settings settings = testing::usual_settings();
+  settings.name = "small";
+  settings.threads = 2;
+  const auto image = testing::enclave_of("life", settings);
+  const RunningDaemon daemon;
+  const auto launch = [&](int i) {
+    auto enclave = Enclave::load(image);
+    ASSERT_TRUE(enclave) << enclave.error().message;
+    if (i % 10 == 9) return;  // loaded and dropped
+    const Streams streams;
+    const auto status = enclave->run(streams.options({"exit", std::to_string(i % 200)}));
+    ASSERT_TRUE(status) << status.error().message;
+    ASSERT_EQ(status->code, i % 200) << status->detail;
+  };
+  for (int i = 0; i < 5; ++i) launch(i);  // what it keeps, it keeps from here
+  const auto gone = [&] {
+    for (int tries = 0; tries < 2000 && daemon.children() != 0; ++tries) std::this_thread::sleep_for(5ms);
+    return daemon.children() == 0;
+  };
+  ASSERT_TRUE(gone());
+  const auto before = daemon.descriptors();
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr int kLaunches = 100;
+#else
+  constexpr int kLaunches = 1000;
+#endif
+  for (int i = 0; i < kLaunches && !HasFatalFailure(); ++i) launch(i);
+  EXPECT_TRUE(gone()) << daemon.children() << " processes left";
+  EXPECT_EQ(daemon.descriptors(), before);
+}
+
+}  // namespace
+}  // namespace coffer::host
