@@ -51,6 +51,7 @@ struct Item {
 [[nodiscard]] std::vector<Item> computing_items();
 [[nodiscard]] std::vector<Item> call_items();
 [[nodiscard]] std::vector<Item> system_call_items();
+[[nodiscard]] std::vector<Item> sealing_items();
 [[nodiscard]] std::vector<Item> footprint_items();  // launch time and memory
 [[nodiscard]] std::vector<Item> daemon_items();
 

@@ -31,6 +31,9 @@ enum class Request : std::uint64_t {
   kUnpark = 3,  // RSI = TCS index to wake. Result: 0.
   kClock = 4,   // RSI = clock id (CLOCK_REALTIME, _MONOTONIC, ...). Result: 0 or -errno; RDX = s, R8 = ns.
   kYield = 5,   // Result: 0.
+  // RSI = CounterOperation, RDX = id, R8 and R9 = nonce. Result: 0 or -errno; RDX = value, R8 and R9 = MAC, without
+  // which nothing of it is believed (boundary/monotonic_counters.h).
+  kCounter = 8,
 
   // --- remote: life of the enclave
   kFirstRemote = 16,

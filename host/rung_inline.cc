@@ -21,7 +21,9 @@ Result<std::shared_ptr<const processor::KeyVault>> platform_vault() {
   if (!state) return std::unexpected(state.error());
   auto fuses = processor::Fuses::load_or_make(*state);
   if (!fuses) return std::unexpected(fuses.error());
-  return std::make_shared<const processor::KeyVault>(std::move(*fuses));
+  auto vault = std::make_shared<processor::KeyVault>(std::move(*fuses));
+  (void)vault->keep_counters(*state);  // without: a platform that has none
+  return vault;
 }
 
 class InlineRung final : public Rung {

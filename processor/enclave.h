@@ -133,6 +133,11 @@ class SoftEnclave {
   // As eaccept: EMODPE of `count` neighbouring pages.
   [[nodiscard]] LeafOutcome emodpe(std::uint64_t secinfo, std::uint64_t address, std::uint64_t count);
 
+  // What the carrier passes on of the enclave's request for a counter (boundary/monotonic_counters.h).
+  [[nodiscard]] boundary::CounterAnswer counter(const boundary::CounterQuestion& question) const {
+    return vault_->counter(secs_, question);
+  }
+
   // --- what the entry code and the device side ask
   [[nodiscard]] std::uint64_t base() const { return secs_.base_address; }
   [[nodiscard]] std::uint64_t size() const { return secs_.size; }

@@ -182,6 +182,43 @@ KeyOutcome KeyVault::derive(const sgx::Secs& secs, const sgx::KeyRequest& reques
   return {LeafError::kSuccess, prf(fuses_.root_sealing, d)};
 }
 
+boundary::CounterAnswer KeySource::counter(const sgx::Secs&, const boundary::CounterQuestion&) const {
+  return {.result = -ENOSYS, .value = 0, .mac = {}};
+}
+
+Result<void> KeyVault::keep_counters(const std::filesystem::path& state_directory) {
+  // As sealing keys are, counters are the owner epoch's.
+  struct Input {
+    std::array<char, 32> label = {"coffer monotonic counter file 1"};
+    sgx::Bytes<16> owner_epoch;
+  } const input{.owner_epoch = fuses_.owner_epoch};
+  Key256 key;
+  std::size_t size = 0;
+  require(EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, fuses_.root_sealing.bytes().data(),
+                    fuses_.root_sealing.bytes().size(), reinterpret_cast<const unsigned char*>(&input), sizeof(input),
+                    reinterpret_cast<unsigned char*>(key.bytes().data()), key.bytes().size(), &size) != nullptr);
+  auto file = CounterFile::open(state_directory, std::move(key));
+  if (!file) return std::unexpected(file.error());
+  counters_ = std::move(*file);
+  return {};
+}
+
+boundary::CounterAnswer KeyVault::counter(const sgx::Secs& secs, const boundary::CounterQuestion& question) const {
+  if (counters_ == nullptr) return KeySource::counter(secs, question);
+  const CounterFile::Outcome outcome = counters_->apply(secs, question.operation, question.id);
+  boundary::CounterStatement statement;
+  statement.question = question;
+  statement.result = outcome.result;
+  statement.value = outcome.value;
+  sgx::KeyRequest request;
+  request.key_name = static_cast<std::uint16_t>(sgx::KeyName::kReport);
+  request.key_id = boundary::kCounterKeyId;
+  const KeyOutcome key = derive(secs, request);
+  boundary::CounterAnswer answer{.result = outcome.result, .value = outcome.value, .mac = {}};
+  cmac_aes128(key.key, bytes_of(statement), std::as_writable_bytes(std::span(answer.mac)).first<16>());
+  return answer;
+}
+
 sgx::Report KeyVault::report(const sgx::Secs& secs, const sgx::TargetInfo& target, const sgx::Bytes<64>& data) const {
   sgx::Report report;
   report.body.misc_select = secs.misc_select;

@@ -6,6 +6,8 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "boundary/monotonic_counters.h"
+#include "processor/counter_file.h"
 #include "sgx/arch.h"
 
 namespace coffer::processor {
@@ -44,6 +46,10 @@ class KeySource {
   // EREPORT: who `secs` is, with `data`, under the report key of `target`.
   [[nodiscard]] virtual sgx::Report report(const sgx::Secs& secs, const sgx::TargetInfo& target,
                                            const sgx::Bytes<64>& data) const = 0;
+  // A monotonic counter for the enclave that `secs` describes, authenticated as boundary/monotonic_counters.h says.
+  // ENOSYS, and not authenticated, where the platform keeps none.
+  [[nodiscard]] virtual boundary::CounterAnswer counter(const sgx::Secs& secs,
+                                                        const boundary::CounterQuestion& question) const;
 };
 
 // The fuses in this process. Thread-safe after construction.
@@ -56,6 +62,10 @@ class KeyVault final : public KeySource {
   [[nodiscard]] KeyOutcome derive(const sgx::Secs& secs, const sgx::KeyRequest& request) const override;
   [[nodiscard]] sgx::Report report(const sgx::Secs& secs, const sgx::TargetInfo& target,
                                    const sgx::Bytes<64>& data) const override;
+  // Keeps counters in the state directory from now on. Before other threads use this object.
+  [[nodiscard]] Result<void> keep_counters(const std::filesystem::path& state_directory);
+  [[nodiscard]] boundary::CounterAnswer counter(const sgx::Secs& secs,
+                                                const boundary::CounterQuestion& question) const override;
   // Completes a report: key id and MAC under the report key of `target`.
   void seal_report(const sgx::TargetInfo& target, sgx::Report& report) const;
   [[nodiscard]] const sgx::Bytes<16>& cpu_svn() const { return fuses_.cpu_svn; }
@@ -64,6 +74,7 @@ class KeyVault final : public KeySource {
   [[nodiscard]] sgx::LeafError check(const sgx::Secs& secs, const sgx::KeyRequest& request) const;
 
   Fuses fuses_;
+  std::unique_ptr<CounterFile> counters_;
   sgx::Bytes<32> report_key_id_{};  // fresh at each start, as a processor's at reset
 };
 

@@ -35,6 +35,9 @@ Ticks work(const std::string& line) {
   if (name == "read") return read_one_byte(count, path);
   if (name == "touch") return touch_pages(count);
   if (name == "thread") return create_threads(count);
+  if (name == "gcm-key") return gcm_and_egetkey(count);
+  if (name == "sealer") return seal_with_sealer(count);
+  if (name == "seal") return seal_by_functions(count);
   if (name == "mutex") return hand_over_mutex(count);
   throw std::invalid_argument("unknown work");
 }

@@ -19,6 +19,11 @@ Ticks sort_10m();         // std::sort of 10,000,000 integers in random order
 Ticks call_getpid(std::uint64_t count);
 Ticks read_one_byte(std::uint64_t count, const std::string& path);  // pread of one byte
 
+// Sealing and unsealing 1 KiB, inside only: what it is made of, with a Sealer each time, and by the functions.
+Ticks gcm_and_egetkey(std::uint64_t count);
+Ticks seal_with_sealer(std::uint64_t count);
+Ticks seal_by_functions(std::uint64_t count);
+
 // Memory and threads.
 Ticks touch_pages(std::uint64_t count);      // first touches of fresh pages, one after another
 Ticks create_threads(std::uint64_t count);   // create and join, one after another

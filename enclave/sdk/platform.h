@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/secret.h"
+#include "boundary/monotonic_counters.h"
 #include "sgx/arch.h"
 
 namespace coffer::sdk::platform {
@@ -23,6 +24,9 @@ namespace coffer::sdk::platform {
 
 // Who this enclave is. The same for its whole life.
 [[nodiscard]] Outcome<sgx::ReportBody> own_identity();
+
+// One operation on a counter of the platform: its value, or the id of a new one.
+[[nodiscard]] Outcome<std::uint64_t> counter(boundary::CounterOperation operation, std::uint64_t id);
 
 // From the enclave kernel's generator; false where there is none.
 [[nodiscard]] bool random(std::span<std::byte> bytes);

@@ -51,9 +51,10 @@ class Scratch final : public ::testing::Environment {
 };
 Scratch& the_scratch = static_cast<Scratch&>(*::testing::AddGlobalTestEnvironment(new Scratch));
 
-const sgx::SigningKey& signing_key() {
-  static const sgx::SigningKey key = must(sgx::SigningKey::generate());
-  return key;
+const sgx::SigningKey& signing_key(const std::string& signer) {
+  static std::map<std::string, sgx::SigningKey> keys;
+  const auto found = keys.find(signer);
+  return found != keys.end() ? found->second : keys.emplace(signer, must(sgx::SigningKey::generate())).first->second;
 }
 
 std::string contents(const FileDescriptor& file) {
@@ -117,8 +118,10 @@ std::filesystem::path program_file(const std::string& program) {
   return std::filesystem::path(COFFER_BUILD_DIR) / "tests/programs" / ("host_test_" + program);
 }
 
-std::filesystem::path enclave_of(const std::string& program, const image::Settings& settings) {
-  std::filesystem::path path = scratch() / (program + "-" + settings.name + ".enclave");
+std::filesystem::path enclave_of(const std::string& program, const image::Settings& settings,
+                                 const std::string& signer) {
+  const std::string signature = signer + std::to_string(settings.svn) + (settings.debug ? "d" : "p");
+  std::filesystem::path path = scratch() / (program + "-" + settings.name + "-" + signature + ".enclave");
   if (std::filesystem::exists(path)) return path;
   const auto kernel = must(read_file(std::filesystem::path(COFFER_BUILD_DIR) / "libexec/coffer/enclave-kernel.elf"));
   const auto application = must(read_file(program_file(program)));
@@ -129,7 +132,7 @@ std::filesystem::path enclave_of(const std::string& program, const image::Settin
                                         .settings = settings,
                                         .files = must(image::collect_files(settings)),
                                         .date = kDate}));
-  if (auto signed_now = image::sign_image(built.file, program, signing_key()); !signed_now) {
+  if (auto signed_now = image::sign_image(built.file, program, signing_key(signer)); !signed_now) {
     stop(signed_now.error().message);
   }
   if (auto written = write_file_atomically(path, built.file); !written) stop(written.error().message);

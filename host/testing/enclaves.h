@@ -35,9 +35,11 @@ void PrintTo(const Setting& setting, std::ostream* out);
 
 // Debug images: 40 threads, 96 MiB.
 [[nodiscard]] image::Settings usual_settings();
-// host_test_NAME of the build, signed; the same file for the same name and settings' name.
+// host_test_NAME of the build, signed; the same file for the same name and settings' name, SVN and DEBUG. `signer`
+// names a key of the test run.
 [[nodiscard]] std::filesystem::path enclave_of(const std::string& program,
-                                               const image::Settings& settings = usual_settings());
+                                               const image::Settings& settings = usual_settings(),
+                                               const std::string& signer = "usual");
 [[nodiscard]] std::filesystem::path program_file(const std::string& program);
 
 // Ends the test process with a message where the result is none.

@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "base/file.h"
+#include "host/testing/enclaves.h"
 #include "processor/patch.h"
 
 namespace coffer::host::testing {
@@ -54,9 +55,10 @@ Result<std::unique_ptr<HostileCarrier>> HostileCarrier::make(const RungOptions& 
   }
   auto fuses = processor::Fuses::ephemeral();
   if (!fuses) return std::unexpected(fuses.error());
-  auto enclave =
-      processor::SoftEnclave::make({.epc_size = options.epc_size, .want_secret_memory = false, .debug_only = true},
-                                   std::make_shared<const processor::KeyVault>(std::move(*fuses)));
+  auto vault = std::make_shared<processor::KeyVault>(std::move(*fuses));
+  if (auto kept = vault->keep_counters(scratch()); !kept) return std::unexpected(kept.error());
+  auto enclave = processor::SoftEnclave::make(
+      {.epc_size = options.epc_size, .want_secret_memory = false, .debug_only = true}, std::move(vault));
   if (!enclave) return std::unexpected(enclave.error());
   auto arena = Arena::make(options.arena_size);
   if (!arena) return std::unexpected(arena.error());
@@ -132,6 +134,16 @@ bool HostileCarrier::serve_locally(std::uint32_t thread, Registers& registers) {
       }
       registers.rdx = static_cast<std::uint64_t>(now.tv_sec);
       registers.r8 = static_cast<std::uint64_t>(now.tv_nsec);
+      break;
+    }
+    case Request::kCounter: {
+      const auto counted = enclave_->counter({.operation = static_cast<boundary::CounterOperation>(request.rsi),
+                                              .id = request.rdx,
+                                              .nonce = {request.r8, request.r9}});
+      registers.rsi = static_cast<std::uint64_t>(counted.result);
+      registers.rdx = counted.value;
+      registers.r8 = counted.mac[0];
+      registers.r9 = counted.mac[1];
       break;
     }
     default:

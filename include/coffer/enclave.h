@@ -2,7 +2,8 @@
 //
 // Link nothing: everything here is a system call of the enclave kernel. Outside an enclave each function says so with
 // inside() == false or an empty result, so that one program can run on both sides. What stands on these calls, sealing
-// (<coffer/sealing.h>), is in the library Coffer::enclave.
+// (<coffer/sealing.h>), attestation (<coffer/local_attestation.h>) and counters (<coffer/monotonic_counter.h>), is in
+// the library Coffer::enclave.
 #pragma once
 
 #include <array>
@@ -15,7 +16,8 @@ namespace coffer {
 
 namespace detail {
 
-inline constexpr long kReport = 0xf001, kSealKey = 0xf002, kNextCall = 0xf003, kTargetInfo = 0xf004, kGetKey = 0xf005;
+inline constexpr long kReport = 0xf001, kSealKey = 0xf002, kNextCall = 0xf003, kTargetInfo = 0xf004, kGetKey = 0xf005,
+                      kCounter = 0xf006;
 
 inline long enclave_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
   long result;

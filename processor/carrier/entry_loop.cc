@@ -61,6 +61,14 @@ bool EntryLoop::serve_locally(Registers& registers) {
       ::sched_yield();
       answer(registers, 0);
       return true;
+    case Request::kCounter: {
+      const auto counted = enclave_.counter({.operation = static_cast<boundary::CounterOperation>(registers.rsi),
+                                             .id = registers.rdx,
+                                             .nonce = {registers.r8, registers.r9}});
+      registers = {static_cast<std::uint64_t>(EnterCommand::kReturn), static_cast<std::uint64_t>(counted.result),
+                   counted.value, counted.mac[0], counted.mac[1]};
+      return true;
+    }
     default:
       return false;
   }

@@ -202,8 +202,10 @@ Result<void> install_filter(std::uint64_t elrange, std::uint64_t size) {
 }
 
 Result<void> install_vault_filter() {
-  constexpr std::array kVaultCalls = {SYS_recvfrom, SYS_sendto,    SYS_brk,  SYS_munmap,     SYS_futex,
-                                      SYS_getpid,   SYS_getrandom, SYS_exit, SYS_exit_group, SYS_rt_sigprocmask};
+  constexpr std::array kVaultCalls = {SYS_recvfrom, SYS_sendto, SYS_brk, SYS_munmap, SYS_futex, SYS_getpid,
+                                      SYS_getrandom, SYS_exit, SYS_exit_group, SYS_rt_sigprocmask,
+                                      // the file of the counters
+                                      SYS_pread64, SYS_pwrite64, SYS_fdatasync, SYS_fsync, SYS_flock};
   std::vector<sock_filter> program = {load(kDataArch), skip_unless_equal(AUDIT_ARCH_X86_64, 1),
                                       BPF_STMT(BPF_JMP | BPF_JA, 1), answer(SECCOMP_RET_KILL_PROCESS),
                                       load(kDataNumber)};

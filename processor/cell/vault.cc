@@ -23,7 +23,7 @@ using processor::KeySource;
 
 namespace {
 
-enum class Operation : std::uint32_t { kBind = 1, kKey = 2, kReport = 3 };
+enum class Operation : std::uint32_t { kBind = 1, kKey = 2, kReport = 3, kCounter = 4 };
 
 // One form for all; the fields that an operation does not use stay zero.
 struct Question {
@@ -33,12 +33,14 @@ struct Question {
   sgx::KeyRequest key;
   sgx::TargetInfo target;
   sgx::Bytes<64> data{};
+  boundary::CounterQuestion counter;
 };
 
 struct Reply {
   std::uint64_t error = 0;
   std::array<std::byte, 16> key{};
   sgx::Report report;
+  boundary::CounterAnswer counter;
 };
 
 template <class T>
@@ -74,6 +76,9 @@ class RemoteVault final : public KeySource {
   sgx::Report report(const sgx::Secs&, const sgx::TargetInfo& target, const sgx::Bytes<64>& data) const override {
     return ask({.operation = Operation::kReport, .target = target, .data = data}).report;
   }
+  boundary::CounterAnswer counter(const sgx::Secs&, const boundary::CounterQuestion& question) const override {
+    return ask({.operation = Operation::kCounter, .counter = question}).counter;
+  }
 
  private:
   Reply ask(const Question& question) const {
@@ -95,6 +100,8 @@ Reply answer(const KeySource& fuses, const sgx::Secs& secs, const Question& ques
     std::memcpy(reply.key.data(), outcome.key.bytes().data(), reply.key.size());
   } else if (question.operation == Operation::kReport) {
     reply.report = fuses.report(secs, question.target, question.data);
+  } else if (question.operation == Operation::kCounter) {
+    reply.counter = fuses.counter(secs, question.counter);
   }
   return reply;
 }
@@ -106,7 +113,8 @@ Reply answer(const KeySource& fuses, const sgx::Secs& secs, const Question& ques
   auto fuses = state ? processor::Fuses::load_or_make(*state) : std::unexpected(state.error());
   if (!fuses) std::strncpy(line.data(), fuses.error().message.c_str(), line.size() - 1);
   if (!send_whole(socket.get(), line) || !fuses) ::_exit(2);
-  const processor::KeyVault vault(std::move(*fuses));
+  processor::KeyVault vault(std::move(*fuses));
+  (void)vault.keep_counters(*state);  // without: a platform that has none, which enclaves that ask for one are told
   (void)leave_namespaces();
   if (!install_vault_filter()) ::_exit(2);
   serve_vault(socket.get(), vault);

@@ -84,6 +84,12 @@ TEST_F(VaultTest, ServesOnlyTheEnclaveThatItWasBoundTo) {
   EXPECT_EQ(remote_->report(enclave(2), {}, {}).body.mrenclave, enclave(1).mrenclave);
 }
 
+TEST_F(VaultTest, PassesQuestionsAboutCountersOnForItsEnclave) {
+  remote_->bind(enclave(1));
+  // The platform of these tests keeps none; counter_file_test has the rest.
+  EXPECT_EQ(remote_->counter(enclave(1), {}).result, fuses()->counter(enclave(1), {}).result);
+}
+
 // A process that asks a vault of its own; the vault hangs up, and the process has to end.
 [[noreturn]] void ask(bool bind_twice) {
   std::array<int, 2> pair{};

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/secret.h"
+#include "boundary/monotonic_counters.h"
 #include "enclave/kernel/core/enclu.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
@@ -100,6 +101,33 @@ std::int64_t sys_get_key(const Arguments& c) {
   return given ? 0 : -EFAULT;
 }
 
+// A counter of the platform. What the host answers is believed where the vault has authenticated it.
+std::int64_t sys_counter(const Arguments& c) {
+  boundary::CounterStatement statement;
+  statement.question.operation = static_cast<boundary::CounterOperation>(c.a[0]);
+  statement.question.id = c.a[1];
+  auto& nonce = statement.question.nonce;
+  random_bytes(std::as_writable_bytes(std::span(nonce)));
+  const Answer answer = call_host(boundary::Request::kCounter, c.a[0], c.a[1], nonce[0], nonce[1]);
+  statement.result = answer.result;
+  statement.value = answer.extra[0];
+  sgx::KeyRequest request{};
+  request.key_name = static_cast<std::uint16_t>(sgx::KeyName::kReport);
+  request.key_id = boundary::kCounterKeyId;
+  sgx::Bytes<16> key{};
+  if (get_key(request, &key) != sgx::LeafError::kSuccess) return -EIO;
+  std::array<std::byte, 16> mac;
+  aes128_cmac(std::as_bytes(std::span<const std::uint8_t, 16>(key)), bytes_of(statement), mac);
+  wipe(&key, sizeof(key));
+  const std::array<std::uint64_t, 2> given = {answer.extra[1], answer.extra[2]};
+  if (!equal_in_constant_time(mac, std::as_bytes(std::span(given)))) {
+    return answer.result == -ENOSYS ? -ENOSYS : -EBADMSG;
+  }
+  constexpr std::int64_t kMostErrno = 4095;
+  if (answer.result != 0) return answer.result < 0 && answer.result >= -kMostErrno ? answer.result : -EIO;
+  return put_user(c.a[2], statement.value) ? 0 : -EFAULT;
+}
+
 struct PreviousCall {  // as in include/coffer/enclave.h
   std::int64_t status;
   std::uint64_t output, written, input, room;
@@ -141,6 +169,8 @@ constexpr SyscallEntry kTable[] = {
      "index: any; buffer: must lie in the arena; size: bounded by the caller's room"},
     {0xf004, "coffer_target_info", "target_info", sys_target_info, ""},
     {0xf005, "coffer_get_key", "key_request, key", sys_get_key, ""},
+    {0xf006, "coffer_counter", "operation, id, value", sys_counter,
+     "value: authenticated by the platform's vault for this question; an error: any"},
 };
 
 }  // namespace

@@ -42,6 +42,29 @@ Outcome<sgx::ReportBody> own_identity() {
   return own;
 }
 
+Outcome<std::uint64_t> counter(boundary::CounterOperation operation, std::uint64_t id) {
+  std::uint64_t value = 0;
+  const long result = detail::enclave_call(detail::kCounter, static_cast<long>(operation), static_cast<long>(id),
+                                           detail::address(&value));
+  switch (result) {
+    case 0:
+      return value;
+    case -ENOSYS:
+      return EnclaveError::kOutside;
+    case -ENOENT:
+      return EnclaveError::kNotFound;
+    case -ENOSPC:
+    case -EOVERFLOW:
+      return EnclaveError::kExhausted;
+    case -EBADMSG:
+      return EnclaveError::kRefused;
+    case -EUCLEAN:
+      return EnclaveError::kDamaged;
+    default:
+      return EnclaveError::kSystem;
+  }
+}
+
 bool random(std::span<std::byte> bytes) {
   while (!bytes.empty()) {
     const ssize_t got = ::getrandom(bytes.data(), bytes.size(), 0);
