@@ -67,7 +67,39 @@ enum class Request : std::uint64_t {
   kPathReadLink = 44,   // RSI = mount id, RDX = path length. Result: length of the target in the area, or -errno.
   kDirectorySync = 45,  // RSI = mount id, RDX = path length. Result: 0 or -errno.
   kTerminalSize = 46,   // RSI = stdio handle. Result: 0 (a terminal; RDX = rows << 32 | columns) or -ENOTTY.
+
+  // --- remote: sockets and waiting (boundary/network.h). Handles of sockets and pollers start at kFirstSocketHandle.
+  //     Addresses are the ABI's sockaddr at offset 0 of the exchange area, data stands at kSocketDataOffset. Sockets
+  //     of the host never block; kSocketWait in `flags` makes the request wait, until kWake or for kSocketTimeout.
+  kSocketOpen = 64,       // RSI = family (AF_UNIX, AF_INET, AF_INET6), RDX = type (SOCK_STREAM, SOCK_DGRAM).
+                          // Result: handle or -errno.
+  kSocketClose = 65,      // RSI = handle of a socket or poller. Result: 0 or -errno.
+  kSocketBind = 66,       // RSI = handle, RDX = address length. Result: 0 or -errno.
+  kSocketListen = 67,     // RSI = handle, RDX = backlog. Result: 0 or -errno.
+  kSocketAccept = 68,     // RSI = handle, RDX = flags, R8 = timeout ns. Result: handle or -errno; RDX = address length
+                          // <= kSocketAddressRoom, the peer's address in the area.
+  kSocketConnect = 69,    // RSI = handle, RDX = address length. Result: 0 or -errno (-EINPROGRESS: wait for writing).
+  kSocketSend = 70,       // RSI = handle, RDX = data length, R8 = address length or 0, R9 = flags (MSG_*, kSocketWait)
+                          // | timeout in ms << 32. Result: bytes <= length or -errno.
+  kSocketReceive = 71,    // RSI = handle, RDX = room, R8 = flags (MSG_*, kSocketWait), R9 = timeout ns. Result: bytes
+                          // (with MSG_TRUNC: of the whole datagram) or -errno; RDX = address length, R8 = MSG_* of the
+                          // message, R9 = where the bytes stand in all that was received from this socket.
+  kSocketSetOption = 72,  // RSI = handle, RDX = level << 32 | name, R8 = length; value at kSocketDataOffset.
+  kSocketGetOption = 73,  // RSI = handle, RDX = level << 32 | name, R8 = room. Result: length <= room; value there.
+  kSocketName = 74,       // RSI = handle, RDX = 1: of the peer. Result: address length or -errno.
+  kSocketShutdown = 75,   // RSI = handle, RDX = SHUT_*. Result: 0 or -errno.
+  kWaitFor = 76,     // RSI = number of HostWait in the area, RDX = timeout ns. Result: how many have revents, or -EINTR
+                     // (kWake came, or the enclave ends).
+  kPollerOpen = 77,  // Result: handle or -errno.
+  kPollerWait = 78,  // RSI = handle, RDX = number of PollerChange in the area, R8 = timeout ns, R9 = most events (0:
+                     // only make the changes). Result: number of PollerEvent in the area, or -EINTR. RDX = bytes of
+                     // events and data.
+  kWake = 79,        // RSI = TCS index: its waiting request, or its next one, answers -EINTR. Result: 0.
+  kBytesWaiting = 80,  // RSI = handle. Result: bytes that could be received now, or -errno.
 };
+
+inline constexpr std::int32_t kFirstSocketHandle = 1 << 20;
+inline constexpr std::uint64_t kSocketWait = std::uint64_t{1} << 31;
 
 inline constexpr std::uint64_t kNoTimeout = ~std::uint64_t{0};
 inline constexpr std::uint64_t kCurrentPosition = ~std::uint64_t{0};

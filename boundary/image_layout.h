@@ -21,6 +21,7 @@
 namespace coffer::boundary {
 
 inline constexpr std::uint64_t kLayoutMagic = 0x31545541'4c464f43;  // "COFLAUT1"
+inline constexpr std::uint32_t kLayoutVersion = 2;                  // 2: network rules
 
 // Blocks of one thread: page 0 the TCS, then kSsaFrames frames of one page, then the kernel's block, whose last
 // page-sized piece is the thread control block that GS points to and whose rest is the kernel stack (it grows down).
@@ -65,7 +66,7 @@ struct LayoutSite {
 
 struct ImageLayout {
   std::uint64_t magic = kLayoutMagic;
-  std::uint32_t version = 1;
+  std::uint32_t version = kLayoutVersion;
   std::uint32_t flags = 0;                           // bit 0: any environment variable may pass (debug images only)
   std::uint64_t size = 0;                            // ELRANGE
   std::uint64_t layout_offset = 0, layout_size = 0;  // this page and the blob
@@ -95,6 +96,7 @@ struct ImageLayout {
   std::uint32_t environment_table = 0, environment_size = 0;  // allowed names, NUL-terminated, one after another;
                                                               // "NAME=value" entries are set by the image itself
   std::uint32_t name_offset = 0, name_size = 0;               // the program's name (AT_EXECFN)
+  std::uint32_t network_table = 0, network_count = 0;         // NetworkRule[] (boundary/network.h)
 };
 inline constexpr std::uint32_t kLayoutAnyEnvironment = 1;
 

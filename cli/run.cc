@@ -24,10 +24,12 @@ struct Options {
   std::string image;
   std::string rung = "process";
   std::string epc;
-  std::vector<std::string> mounts;      // HOST:ENCLAVE
-  std::vector<std::string> mount_keys;  // ENCLAVE=FILE
-  std::vector<std::string> variables;   // NAME=value
+  std::vector<std::string> mounts;         // HOST:ENCLAVE
+  std::vector<std::string> mount_keys;     // ENCLAVE=FILE
+  std::vector<std::string> variables;      // NAME=value
+  std::vector<std::string> bind, connect;  // network patterns that this host permits
   std::vector<std::string> arguments;
+  bool no_network = false;
   bool no_fast_paths = false;
   bool quiet = false;
 };
@@ -94,6 +96,12 @@ Result<RunOptions> run_options(const Options& options) {
   for (const std::string& text : options.mount_keys) {
     if (auto added = add_key(text, run.mounts); !added) return std::unexpected(added.error());
   }
+  if (options.no_network && !(options.bind.empty() && options.connect.empty())) {
+    return input_error("--no-network permits nothing; leave it out to give --bind or --connect");
+  }
+  if (options.no_network || !options.bind.empty() || !options.connect.empty()) {
+    run.network = NetworkLimits{options.bind, options.connect};
+  }
   return run;
 }
 
@@ -150,6 +158,12 @@ void add_run(CLI::App& app, int& status) {
       ->allow_extra_args(false);
   run->add_option("--env", options->variables, "NAME=value for the program, where the image allows it")
       ->allow_extra_args(false);
+  run->add_option("--bind", options->bind,
+                  "permit binding to this, of what the image declares, e.g. tcp:127.0.0.1:8080")
+      ->allow_extra_args(false);
+  run->add_option("--connect", options->connect, "permit connecting to this, of what the image declares")
+      ->allow_extra_args(false);
+  run->add_flag("--no-network", options->no_network, "permit no network, whatever the image declares");
   run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call and ENCLU, as hardware would");
   run->add_flag("--quiet", options->quiet, "do not say which protections this machine lacks");
   run->add_option("arguments", options->arguments, "the program's own, after --");
@@ -157,7 +171,11 @@ void add_run(CLI::App& app, int& status) {
       "Examples:\n"
       "  coffer run hello.enclave -- world\n"
       "  coffer run analysis.enclave --mount ./data:/data -- report\n"
+      "  coffer run server.enclave --bind tcp:127.0.0.1:8080\n"
       "  coffer run debug.enclave --rung inline\n\n"
+      "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "
+      "of\n"
+      "them, only what is given here too.\n"
       "Streams pass through. The exit status is the program's; a program that dies of a signal ends this command the\n"
       "same way. 1: the image is refused. 2: usage or input error.");
   run->callback([options, &status] { status = run_image(*options); });

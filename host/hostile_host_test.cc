@@ -13,6 +13,7 @@
 #include <gmock/gmock.h>
 
 #include "boundary/calls.h"
+#include "host/image/network_rules.h"
 #include "host/loader.h"
 #include "host/testing/enclaves.h"
 #include "host/testing/hostile_rung.h"
@@ -59,6 +60,9 @@ image::Settings hostage_settings() {
                      {"/sealed", boundary::MountKind::kEncrypted, false, image::MountKey::kMrEnclave},
                      {"/given", boundary::MountKind::kEncrypted, false, image::MountKey::kGiven}};
   settings.environment_allow = {"TZ"};
+  for (const auto direction : {boundary::NetworkDirection::kBind, boundary::NetworkDirection::kConnect}) {
+    settings.network.push_back(*image::parse_network_rule("tcp:127.0.0.1:*", direction));
+  }
   return settings;
 }
 
@@ -170,12 +174,22 @@ class Liar final : public Attacker {
   std::mt19937 random_;
 };
 
-constexpr std::array kRemoteRequests = {Request::kSpawn,         Request::kLog,           Request::kFileOpen,
-                                        Request::kFileClose,     Request::kFileRead,      Request::kFileWrite,
-                                        Request::kFileTruncate,  Request::kFileSync,      Request::kFileStat,
-                                        Request::kPathStat,      Request::kPathRemove,    Request::kPathRename,
-                                        Request::kPathMakeDir,   Request::kDirectoryRead, Request::kPathReadLink,
-                                        Request::kDirectorySync, Request::kTerminalSize};
+constexpr std::array kRemoteRequests = {Request::kSpawn,         Request::kLog,
+                                        Request::kFileOpen,      Request::kFileClose,
+                                        Request::kFileRead,      Request::kFileWrite,
+                                        Request::kFileTruncate,  Request::kFileSync,
+                                        Request::kFileStat,      Request::kPathStat,
+                                        Request::kPathRemove,    Request::kPathRename,
+                                        Request::kPathMakeDir,   Request::kDirectoryRead,
+                                        Request::kPathReadLink,  Request::kDirectorySync,
+                                        Request::kTerminalSize,  Request::kSocketOpen,
+                                        Request::kSocketClose,   Request::kSocketBind,
+                                        Request::kSocketListen,  Request::kSocketAccept,
+                                        Request::kSocketConnect, Request::kSocketSend,
+                                        Request::kSocketReceive, Request::kSocketGetOption,
+                                        Request::kSocketName,    Request::kWaitFor,
+                                        Request::kPollerOpen,    Request::kPollerWait,
+                                        Request::kWake};
 
 class HostileHost : public ::testing::TestWithParam<Setting> {
  protected:

@@ -9,6 +9,7 @@
 
 #include "base/hex.h"
 #include "boundary/calls.h"
+#include "host/image/network_rules.h"
 
 namespace coffer::host {
 
@@ -34,6 +35,20 @@ ExitStatus death(int signal, std::uint64_t rip, std::uint64_t address) {
   status.detail = "at enclave offset " + hexadecimal(rip);
   if (signal == SIGSEGV || signal == SIGBUS) status.detail += ", address " + hexadecimal(address);
   return status;
+}
+
+Result<std::vector<boundary::NetworkRule>> parse_limits(const NetworkLimits& limits) {
+  std::vector<boundary::NetworkRule> rules;
+  const std::pair<const std::vector<std::string>&, boundary::NetworkDirection> lists[] = {
+      {limits.bind, boundary::NetworkDirection::kBind}, {limits.connect, boundary::NetworkDirection::kConnect}};
+  for (const auto& [patterns, direction] : lists) {
+    for (const std::string& pattern : patterns) {
+      auto rule = image::parse_network_rule(pattern, direction);
+      if (!rule) return std::unexpected(rule.error());
+      rules.push_back(*rule);
+    }
+  }
+  return rules;
 }
 
 }  // namespace
@@ -98,10 +113,19 @@ Result<void> Runtime::prepare_start(const RunOptions& options) {
   for (const MountPlan& plan : *plans) {
     if (auto added = files->add_mount(plan.id, plan.mount.host, plan.read_only); !added) return added;
   }
+  auto network = std::make_unique<NetworkService>(
+      FileService::Streams{options.standard_input, options.standard_output, options.standard_error});
+  network->allow(image_.network());
+  if (options.network) {
+    auto permitted = parse_limits(*options.network);
+    if (!permitted) return std::unexpected(permitted.error());
+    network->narrow(*permitted);
+  }
   auto block = write_start_block(rung_->arena(), image_, options, *plans, reinterpret_cast<std::uint64_t>(exchange_));
   if (!block) return std::unexpected(block.error());
   const std::scoped_lock guard(lock_);
   files_ = std::move(files);
+  network_ = std::move(network);
   log_descriptor_ = options.standard_error;
   start_block_ = *block;
   return {};
@@ -130,6 +154,12 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
   if (FileService::serves(request)) {
     const Answer a =
         files_->serve(request, {registers.rsi, registers.rdx, registers.r8, registers.r9}, exchange(thread));
+    answer(registers, a.result, a.extra);
+    return true;
+  }
+  if (NetworkService::serves(request)) {
+    const Answer a =
+        network_->serve(request, {registers.rsi, registers.rdx, registers.r8, registers.r9}, exchange(thread), thread);
     answer(registers, a.result, a.extra);
     return true;
   }
@@ -205,11 +235,14 @@ void Runtime::end(const ExitStatus& status) {
 // Host threads that sit in a read() for the enclave come back.
 void Runtime::cancel_waits() {
   FileService* files = nullptr;
+  NetworkService* network = nullptr;
   {
     const std::scoped_lock guard(lock_);
     files = files_.get();  // set once, and there until the end
+    network = network_.get();
   }
   if (files != nullptr) files->cancel_waits();
+  if (network != nullptr) network->cancel_waits();
 }
 
 void Runtime::end_lost() {

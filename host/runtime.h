@@ -11,6 +11,7 @@
 
 #include "host/files/file_service.h"
 #include "host/image/coffer_image.h"
+#include "host/network/network_service.h"
 #include "host/rung.h"
 #include "host/start_info.h"
 
@@ -60,6 +61,7 @@ class Runtime {
   std::unique_ptr<Rung> rung_;
   std::byte* exchange_;
   std::unique_ptr<FileService> files_;
+  std::unique_ptr<NetworkService> network_;
   StartBlock start_block_;
   int log_descriptor_ = 2;
 

@@ -21,13 +21,14 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "boundary/image_layout.h"
+#include "boundary/network.h"
 #include "sgx/arch.h"
 #include "sgx/builder.h"
 
 namespace coffer::image {
 
 inline constexpr std::array<char, 8> kImageMagic = {'C', 'O', 'F', 'F', 'E', 'R', 'I', 'M'};
-inline constexpr std::uint32_t kImageVersion = 1;
+inline constexpr std::uint32_t kImageVersion = 2;
 inline constexpr std::uint64_t kMinEnclaveSize = 2 * sgx::kPageSize;
 inline constexpr std::uint64_t kMaxEnclaveSize = std::uint64_t{1} << 40;
 inline constexpr std::uint32_t kMaxImageSegments = 1 << 16;
@@ -119,6 +120,8 @@ class CofferImage {
   [[nodiscard]] std::span<const MeasuredFile> files() const { return files_; }
   // Allowed names ("NAME") and fixed variables ("NAME=value") of the environment.
   [[nodiscard]] std::span<const std::string_view> environment() const { return environment_; }
+  // What the program may do on the network.
+  [[nodiscard]] std::span<const boundary::NetworkRule> network() const { return network_; }
 
  private:
   class Parser;
@@ -133,6 +136,7 @@ class CofferImage {
   std::vector<DeclaredMount> mounts_;
   std::vector<MeasuredFile> files_;
   std::vector<std::string_view> environment_;
+  std::vector<boundary::NetworkRule> network_;
 };
 
 // What a software rung writes over a patched site: `length` bytes, a jump to the thunk and padding.

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "boundary/calls.h"
+#include "host/image/network_rules.h"
 
 namespace coffer::image {
 namespace {
@@ -39,7 +40,7 @@ std::unexpected<Error> CofferImage::Parser::damaged(std::string_view what) const
 
 Result<CofferImage> CofferImage::Parser::parse() {
   for (auto step : {&Parser::header, &Parser::segments, &Parser::layout, &Parser::program, &Parser::threads,
-                    &Parser::heap, &Parser::names, &Parser::files, &Parser::mounts, &Parser::sites}) {
+                    &Parser::heap, &Parser::names, &Parser::files, &Parser::mounts, &Parser::network, &Parser::sites}) {
     if (auto done = (this->*step)(); !done) return std::unexpected(done.error());
   }
   return std::move(image_);
@@ -158,7 +159,7 @@ Result<void> CofferImage::Parser::layout() {
   }
   ByteReader reader(segment->content.subspan(offset - segment->offset));
   auto layout = reader.read<boundary::ImageLayout>();
-  if (!layout || layout->magic != boundary::kLayoutMagic || layout->version != 1) {
+  if (!layout || layout->magic != boundary::kLayoutMagic || layout->version != boundary::kLayoutVersion) {
     return damaged(fmt::format("the layout at {:#x} has no known magic and version", offset));
   }
   if (layout->size != image_.header_.enclave_size || layout->layout_offset != offset) {
@@ -311,6 +312,17 @@ Result<void> CofferImage::Parser::mounts() {
     }
     image_.mounts_.push_back({*path, record});
   }
+  return {};
+}
+
+Result<void> CofferImage::Parser::network() {
+  const auto& layout = image_.layout_;
+  auto rules = table<boundary::NetworkRule>(layout.network_table, layout.network_count);
+  if (!rules || rules->size() > boundary::kMaxNetworkRules) {
+    return damaged("the table of network rules is not in the layout");
+  }
+  if (!std::ranges::all_of(*rules, is_network_rule)) return damaged("a network rule is none");
+  image_.network_ = std::move(*rules);
   return {};
 }
 

@@ -26,6 +26,7 @@ class CofferImage::Parser {
   [[nodiscard]] Result<void> names();
   [[nodiscard]] Result<void> files();
   [[nodiscard]] Result<void> mounts();
+  [[nodiscard]] Result<void> network();
   [[nodiscard]] Result<void> sites();
 
   // The segment that holds all of [offset, offset + size), or nothing.

@@ -244,6 +244,8 @@ void LayoutBuilder::write_blob() {
   layout_.mount_count = static_cast<std::uint32_t>(mounts.size());
   layout_.sites_table = append_to_blob(bytes_of_all(sites_), kTableAlignment);
   layout_.site_count = static_cast<std::uint32_t>(sites_.size());
+  layout_.network_table = append_to_blob(bytes_of_all(settings.network), kTableAlignment);
+  layout_.network_count = static_cast<std::uint32_t>(settings.network.size());
   layout_.blob_size = blob_.size();
 }
 

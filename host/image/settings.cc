@@ -9,12 +9,13 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "host/image/coffer_image.h"
+#include "host/image/network_rules.h"
 #include "host/image/toml_library.h"
 
 namespace coffer::image {
 namespace {
 
-constexpr std::array<std::string_view, 21> kKnown = {
+constexpr std::array<std::string_view, 24> kKnown = {
     "name",
     "product_id",
     "svn",
@@ -36,6 +37,9 @@ constexpr std::array<std::string_view, 21> kKnown = {
     "environment.allow",
     "environment.set",
     "environment.any",
+    "network",
+    "network.bind",
+    "network.connect",
 };
 
 // Quoted keys may hold any character; a message is one line.
@@ -109,6 +113,10 @@ class Reader {
   Result<void> environment_allow(const Entry& entry);
   Result<void> environment_set(const Entry& entry);
   Result<void> environment_any(const Entry& entry);
+  Result<void> network(const Entry& entry);
+  Result<void> network_bind(const Entry& entry);
+  Result<void> network_connect(const Entry& entry);
+  Result<void> network_patterns(const Entry& entry, boundary::NetworkDirection direction);
 
   std::string file_name_;
   std::filesystem::path directory_;
@@ -327,6 +335,34 @@ Result<void> Reader::environment_set(const Entry& entry) {
 }
 Result<void> Reader::environment_any(const Entry& entry) { return store(settings_.environment_any, boolean(entry)); }
 
+Result<void> Reader::network(const Entry& entry) {
+  static constexpr Key kKeys[] = {{"bind", &Reader::network_bind}, {"connect", &Reader::network_connect}};
+  const toml::table* values = entry.value.as_table();
+  if (values == nullptr) return wrong(entry, "must be a table: write [network]");
+  return table(*values, "network.", kKeys);
+}
+Result<void> Reader::network_bind(const Entry& entry) {
+  return network_patterns(entry, boundary::NetworkDirection::kBind);
+}
+Result<void> Reader::network_connect(const Entry& entry) {
+  return network_patterns(entry, boundary::NetworkDirection::kConnect);
+}
+Result<void> Reader::network_patterns(const Entry& entry, boundary::NetworkDirection direction) {
+  const toml::array* patterns = entry.value.as_array();
+  if (patterns == nullptr) return wrong(entry, "must be a list of patterns like [\"tcp:127.0.0.1:8080\"]");
+  for (const toml::node& node : *patterns) {
+    const auto pattern = text({entry.key, node});
+    if (!pattern) return std::unexpected(pattern.error());
+    const auto rule = parse_network_rule(*pattern, direction);
+    if (!rule) return wrong({entry.key, node}, "holds a wrong entry: " + rule.error().message);
+    if (settings_.network.size() == boundary::kMaxNetworkRules) {
+      return wrong(entry, fmt::format("and its sister hold more than {} patterns", boundary::kMaxNetworkRules));
+    }
+    settings_.network.push_back(*rule);
+  }
+  return {};
+}
+
 Result<Settings> Reader::read(const toml::table& root) {
   static constexpr Key kKeys[] = {{"name", &Reader::name},
                                   {"product_id", &Reader::product_id},
@@ -339,7 +375,8 @@ Result<Settings> Reader::read(const toml::table& root) {
                                   {"heap_max", &Reader::heap_max},
                                   {"files", &Reader::files},
                                   {"mounts", &Reader::mounts},
-                                  {"environment", &Reader::environment}};
+                                  {"environment", &Reader::environment},
+                                  {"network", &Reader::network}};
   if (auto done = table(root, "", kKeys); !done) return std::unexpected(done.error());
   if (auto checked = check_settings(settings_); !checked) {
     return input_error(fmt::format("{}: {}", file_name_, checked.error().message));

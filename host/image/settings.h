@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "boundary/calls.h"
+#include "boundary/network.h"
 #include "sgx/arch.h"
 
 namespace coffer::image {
@@ -44,6 +45,7 @@ struct Settings {
   std::vector<std::string> environment_allow;  // names
   std::vector<std::string> environment_set;    // "NAME=value", sorted
   bool environment_any = false;                // debug images only
+  std::vector<boundary::NetworkRule> network;  // what may be bound and connected to; empty: no sockets
 };
 
 inline constexpr std::uint64_t kMinStack = 64u << 10, kMaxStack = 1u << 30;

@@ -160,11 +160,23 @@ std::set<std::string> known_at(std::string_view text, const std::string& prefix)
   return names;
 }
 
+TEST(Settings, TheNetworkIsMadeOfPatterns) {
+  const auto settings = parse("[network]\nbind = [\"tcp:127.0.0.1:80\"]\nconnect = [\"udp:*:53\", \"unix:/run/x\"]");
+  ASSERT_TRUE(settings) << settings.error().message;
+  EXPECT_EQ(settings->network.size(), 3u);
+  EXPECT_TRUE(parse("")->network.empty());
+  for (const char* wrong :
+       {"network = 1", "[network]\nbind = 1", "[network]\nbind = [1]", "[network]\nbind = [\"x\"]"}) {
+    EXPECT_FALSE(parse(wrong)) << wrong;
+  }
+}
+
 TEST(Settings, TheDocumentationListsExactlyTheKeys) {
   std::set<std::string> accepted = known_at("zzz = 1", "");
   accepted.merge(known_at("[environment]\nzzz = 1", "environment."));
   accepted.merge(known_at("[[files]]\nhost=\"a\"\nenclave=\"/a\"\nzzz = 1", "files."));
   accepted.merge(known_at("[[mounts]]\npath=\"/a\"\nkind=\"plain\"\nzzz = 1", "mounts."));
+  accepted.merge(known_at("[network]\nzzz = 1", "network."));
   std::set<std::string> listed;
   for (std::string_view name : known_settings()) listed.emplace(name);
   EXPECT_EQ(accepted, listed);

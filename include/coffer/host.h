@@ -35,10 +35,16 @@ struct LoadOptions {
   bool fast_paths = true;      // patch ENCLU and system-call sites (software rungs; the measurement does not change)
 };
 
+// What of the image's network this host permits. Patterns as in coffer.toml: "tcp:127.0.0.1:8080".
+struct NetworkLimits {
+  std::vector<std::string> bind, connect;
+};
+
 struct RunOptions {
   std::vector<std::string> arguments;    // argv[1..]; argv[0] is the image's name
   std::vector<std::string> environment;  // "NAME=value"; only what the image allows gets in
   std::vector<Mount> mounts;
+  std::optional<NetworkLimits> network;                             // nothing: all that the image declares
   int standard_input = 0, standard_output = 1, standard_error = 2;  // descriptors of this process, not closed
 };
 

@@ -44,7 +44,7 @@ std::string_view layout_text(std::uint32_t offset, std::uint32_t size) {
 bool check_layout() {
   const auto& l = layout();
   const auto in = [&](std::uint64_t offset, std::uint64_t size) { return range_fits(offset, size, l.size); };
-  if (l.magic != boundary::kLayoutMagic || l.version != 1 ||
+  if (l.magic != boundary::kLayoutMagic || l.version != boundary::kLayoutVersion ||
       enclave_base() + l.layout_offset != reinterpret_cast<std::uint64_t>(&l)) {
     return false;
   }

@@ -167,6 +167,7 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   setup.view.thread_count = live_threads;
   setup.temporary_limit = layout().heap_limit / 2;
   setup.current_thread_index = current_thread_index;
+  setup.network = layout_table<boundary::NetworkRule>(layout().network_table, layout().network_count);
   fs::init_files(setup);
 }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "enclave/kernel/fs/epoll.h"
 #include "enclave/kernel/fs/record_locks.h"
 
 namespace coffer::kernel::fs {
@@ -24,6 +25,7 @@ bool range_has_end(std::uint64_t offset, std::size_t length) {
 
 Description::~Description() {
   if (RecordLocks* locks = locks_.load(); locks != nullptr) locks->drop_owner(this);
+  if (in_epoll_.load()) forget_in_epolls(this);
 }
 
 void Description::set_status_flags(int flags) {

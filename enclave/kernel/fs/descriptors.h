@@ -48,6 +48,7 @@ class Description final : public Shared {
     bool operator==(const Identity&) const = default;
   };
   Expected<Identity> identity();
+  void note_epoll() { in_epoll_.store(true); }                  // an epoll must be told when this description ends
   void note_locks(RecordLocks* locks) { locks_.store(locks); }  // whose locks end with this description
 
  private:
@@ -60,6 +61,7 @@ class Description final : public Shared {
   const std::uint64_t device_;
   std::atomic<int> flags_;
   std::atomic<RecordLocks*> locks_{nullptr};
+  std::atomic<bool> in_epoll_{false};
 
   SleepLock lock_;  // guards what follows; held across the read or write so that the position moves with it
   std::uint64_t position_ = 0;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "boundary/calls.h"
+#include "boundary/network.h"
 #include "enclave/kernel/core/locks.h"
 #include "enclave/kernel/fs/clock.h"
 #include "enclave/kernel/fs/descriptors.h"
@@ -35,6 +36,8 @@ struct FilesSetup {
   std::span<const std::byte> auxiliary_vector;
   bool terminals[3] = {};  // standard input, output, error
   ProcessView view;
+
+  std::span<const boundary::NetworkRule> network;  // what sockets may do; empty: there are none
 
   std::uint64_t temporary_limit = std::uint64_t{16} << 20;  // bytes in /tmp and /dev/shm together
   RamBlocks temporary_blocks = heap_blocks();

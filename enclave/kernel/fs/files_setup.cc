@@ -11,6 +11,7 @@
 #include "enclave/kernel/fs/path.h"
 #include "enclave/kernel/fs/plain_fs.h"
 #include "enclave/kernel/fs/proc_fs.h"
+#include "enclave/kernel/fs/socket.h"
 #include "enclave/kernel/fs/stdio_file.h"
 #include "enclave/kernel/fs/waiters.h"
 
@@ -30,7 +31,8 @@ void require(const Expected<void>& done, std::string_view what, std::string_view
   panic(why);
 }
 
-// What programs look for in /etc and images seldom bring. No resolver configuration: an enclave has no network yet.
+// What programs look for in /etc and images seldom bring. No resolver configuration: what the host would say there is
+// not to be believed, so an image that resolves names brings its own.
 constexpr std::string_view kPasswd =
     "root:x:0:0:root:/:/sbin/nologin\nenclave:x:1000:1000:enclave:/tmp:/sbin/nologin\n";
 constexpr std::string_view kGroup = "root:x:0:\nenclave:x:1000:\n";
@@ -124,6 +126,7 @@ Files& files() { return *the_files; }
 void init_files(const FilesSetup& setup) {
   use_clocks(setup.realtime, setup.monotonic_ns);
   use_thread_index(setup.current_thread_index);
+  allow_network(setup.network);
   auto* all = new Files(setup.descriptor_limit);
   the_files = all;
   describe_process(setup, *all);

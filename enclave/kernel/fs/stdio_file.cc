@@ -3,6 +3,8 @@
 #include <errno.h>
 
 #include "enclave/kernel/fs/host_directory_calls.h"
+#include "enclave/kernel/fs/host_wait.h"
+#include "enclave/kernel/fs/waiters.h"
 
 namespace coffer::kernel::fs {
 
@@ -11,6 +13,17 @@ using boundary::kCurrentPosition;
 Expected<std::size_t> StreamFile::read_at(std::uint64_t /*offset*/, std::span<std::byte> into) {
   if (read_handle_ < 0) return error(EBADF);
   return host_read(read_handle_, kCurrentPosition, into);
+}
+
+Expected<std::size_t> StreamFile::read_stream(std::span<std::byte> into, bool nonblocking) {
+  if (read_handle_ < 0) return error(EBADF);
+  for (;;) {
+    const auto ready = wait_for_handle(read_handle_, kReadyToRead, nonblocking ? 0 : boundary::kNoTimeout);
+    if (ready && *ready != 0) return read_at(0, into);
+    if (!ready && ready.error() != EINTR) return error(ready.error());
+    if (nonblocking) return error(EAGAIN);
+    if (wait_interrupted()) return error(EINTR);
+  }
 }
 
 Expected<std::size_t> StreamFile::write_at(std::uint64_t /*offset*/, std::span<const std::byte> from) {

@@ -18,6 +18,9 @@ class StreamFile final : public File {
   Expected<void> sync(bool data_only) override;
   Expected<FileStatus> status() override;
   bool seekable() const override { return false; }
+  std::uint32_t ready() override { return 0; }  // the host's to tell
+  std::int32_t host_handle() const override { return any_handle(); }
+  Expected<std::size_t> read_stream(std::span<std::byte> into, bool nonblocking) override;
   bool is_terminal() const override { return terminal_; }
   Expected<TerminalSize> terminal_size() override;
 

@@ -28,6 +28,15 @@ class Shared {
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
   void retain() { count_.fetch_add(1, std::memory_order_relaxed); }
+  // False where the object is ending already: for who holds a pointer without a reference, under a lock of its own that
+  // the destructor takes too.
+  [[nodiscard]] bool try_retain() {
+    std::uint32_t count = count_.load(std::memory_order_relaxed);
+    while (count != 0) {
+      if (count_.compare_exchange_weak(count, count + 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
   void release() {
     if (count_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
@@ -51,6 +60,12 @@ class Ref {
   template <class U>
     requires std::is_convertible_v<U*, T*>
   Ref(const Ref<U>& other) : Ref(static_cast<T*>(other.get())) {}
+  // Takes over a reference that is counted already.
+  static Ref adopt(T* object) {
+    Ref ref;
+    ref.object_ = object;
+    return ref;
+  }
   Ref& operator=(Ref other) noexcept {
     std::swap(object_, other.object_);
     return *this;
@@ -96,6 +111,9 @@ struct TerminalSize {
   std::uint16_t rows = 0, columns = 0;
 };
 
+class Socket;  // socket.h
+class Epoll;   // epoll.h
+
 // What open() made; position and flags of the descriptor live above this. All methods are thread-safe.
 class File : public Shared {
  public:
@@ -118,6 +136,13 @@ class File : public Shared {
   virtual Expected<std::size_t> write_stream(std::span<const std::byte> from, bool nonblocking);
   // kReady* bits that hold now. Files that can always be read and written (the default) never make poll() wait.
   virtual std::uint32_t ready() { return kReadyToRead | kReadyToWrite; }
+  // The handle of what stands behind the file at the host, where its readiness is the host's to tell; else -1. Waiting
+  // for such files goes by this handle; ready() tells only what is known inside without asking.
+  virtual std::int32_t host_handle() const { return -1; }
+  // Monotonic time at which ready() may change without an announce_change(); ~0 for never.
+  virtual std::uint64_t changes_at_ns() { return ~std::uint64_t{0}; }
+  virtual Socket* as_socket() { return nullptr; }
+  virtual Epoll* as_epoll() { return nullptr; }
   // EPERM where the file system does not store what is to be changed (the default).
   virtual Expected<void> change(const AttributeChange& change);
 };

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "enclave/kernel/fs/socket.h"
 #include "enclave/kernel/syscalls/files_support.h"
 
 namespace coffer::kernel::file_calls {
@@ -221,6 +222,11 @@ std::int64_t terminal_call(Description& description, std::uint32_t request, std:
 }
 
 std::int64_t bytes_to_read(Description& description, std::uint64_t address) {
+  if (fs::Socket* socket = description.file().as_socket(); socket != nullptr) {
+    const auto waiting = socket->waiting_bytes();
+    if (!waiting) return -waiting.error();
+    return answer(put_user(address, static_cast<int>(*waiting)));
+  }
   const auto status = description.file().status();
   if (!status) return -status.error();
   std::uint64_t count = status->size;

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include <cstring>
+#include <vector>
 
 #include "enclave/kernel/fs/files.h"
 #include "enclave/kernel/syscalls/syscall.h"
@@ -14,7 +15,8 @@ using fs::error;
 using fs::Expected;
 using fs::files;
 
-inline constexpr std::size_t kPathRoom = 4096;  // PATH_MAX, the NUL included
+inline constexpr std::size_t kPathRoom = 4096;           // PATH_MAX, the NUL included
+inline constexpr std::uint64_t kMostBytes = 0x7ffff000;  // as Linux: one call moves at most this much
 
 // RAX for a result.
 inline std::int64_t answer(const Expected<void>& result) { return result ? 0 : -result.error(); }
@@ -67,5 +69,11 @@ std::span<const SyscallEntry> path_syscalls();
 std::span<const SyscallEntry> status_syscalls();
 std::span<const SyscallEntry> control_syscalls();
 std::span<const SyscallEntry> poll_syscalls();
+std::span<const SyscallEntry> socket_syscalls();
+std::span<const SyscallEntry> message_syscalls();
+
+// The non-empty pieces of an iovec array, each checked; cut off at kMostBytes in all.
+using Pieces = std::vector<std::span<std::byte>>;
+Expected<Pieces> user_pieces(std::uint64_t address, std::uint64_t count, bool write);
 
 }  // namespace coffer::kernel::file_calls

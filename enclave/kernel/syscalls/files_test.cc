@@ -550,6 +550,10 @@ TEST_F(FileCalls, PollWaitsForPipesAndTimes) {
   FD_SET(ends[0], &reads);
   FD_SET(0, &reads);
   timeval none{};
+  EXPECT_EQ(call(SYS_select, ends[0] + 1, &reads, nullptr, nullptr, &none), 1);  // nothing stands in standard input
+  EXPECT_FALSE(FD_ISSET(0, &reads));
+  ASSERT_EQ(::write(input[1], "y", 1), 1);
+  FD_SET(0, &reads);
   EXPECT_EQ(call(SYS_select, ends[0] + 1, &reads, nullptr, nullptr, &none), 2);
   EXPECT_TRUE(FD_ISSET(ends[0], &reads));
   FD_SET(60, &reads);

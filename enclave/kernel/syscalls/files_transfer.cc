@@ -15,7 +15,6 @@ namespace {
 
 using fs::Description;
 
-constexpr std::uint64_t kMostBytes = 0x7ffff000;  // as Linux: one call moves at most this much
 constexpr std::uint64_t kMostPieces = 1024;       // UIO_MAXIOV
 constexpr std::size_t kGatherLimit = 128 * 1024;  // pieces up to this much in all leave in one write
 constexpr std::size_t kCopyBuffer = 64 * 1024;
@@ -50,30 +49,6 @@ std::int64_t sys_pwrite(const SyscallArguments& arguments) {
   const UserBytes from = user_bytes(arguments.a[1], std::min(arguments.a[2], kMostBytes), false);
   if (!from.ok) return -EFAULT;
   return answer((*description)->write_at(arguments.a[3], from.bytes));
-}
-
-using Pieces = std::vector<std::span<std::byte>>;
-
-// The non-empty pieces of an iovec array, each checked; cut off at kMostBytes in all.
-Expected<Pieces> user_pieces(std::uint64_t address, std::uint64_t count, bool write) {
-  if (count > kMostPieces) return error(EINVAL);
-  const UserBytes array = user_bytes(address, count * sizeof(iovec), false);
-  if (!array.ok) return error(EFAULT);
-  Pieces pieces;
-  pieces.reserve(count);
-  std::uint64_t room = kMostBytes;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    iovec vector;
-    std::memcpy(&vector, array.bytes.data() + i * sizeof(iovec), sizeof(vector));
-    if (vector.iov_len > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return error(EINVAL);
-    const std::uint64_t length = std::min<std::uint64_t>(vector.iov_len, room);
-    if (length == 0) continue;
-    const UserBytes piece = user_bytes(reinterpret_cast<std::uint64_t>(vector.iov_base), length, write);
-    if (!piece.ok) return error(EFAULT);
-    pieces.push_back(piece.bytes);
-    room -= length;
-  }
-  return pieces;
 }
 
 // Moves piece after piece until one comes short. `move` gets the piece and how much was moved before it.
@@ -232,6 +207,27 @@ constexpr SyscallEntry kTransfers[] = {
 };
 
 }  // namespace
+
+Expected<Pieces> user_pieces(std::uint64_t address, std::uint64_t count, bool write) {
+  if (count > kMostPieces) return error(EINVAL);
+  const UserBytes array = user_bytes(address, count * sizeof(iovec), false);
+  if (!array.ok) return error(EFAULT);
+  Pieces pieces;
+  pieces.reserve(count);
+  std::uint64_t room = kMostBytes;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    iovec vector;
+    std::memcpy(&vector, array.bytes.data() + i * sizeof(iovec), sizeof(vector));
+    if (vector.iov_len > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return error(EINVAL);
+    const std::uint64_t length = std::min<std::uint64_t>(vector.iov_len, room);
+    if (length == 0) continue;
+    const UserBytes piece = user_bytes(reinterpret_cast<std::uint64_t>(vector.iov_base), length, write);
+    if (!piece.ok) return error(EFAULT);
+    pieces.push_back(piece.bytes);
+    room -= length;
+  }
+  return pieces;
+}
 
 std::span<const SyscallEntry> transfer_syscalls() { return kTransfers; }
 

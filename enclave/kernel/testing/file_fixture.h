@@ -17,20 +17,24 @@
 #include "enclave/kernel/syscalls/syscall.h"
 #include "enclave/kernel/testing/fake_host.h"
 #include "host/files/file_service.h"
+#include "host/network/network_service.h"
 
 namespace coffer::kernel::testing {
 
 class ServiceHost : public FakeHost {
  public:
-  explicit ServiceHost(host::FileService& service) : service_(service) {}
+  ServiceHost(host::FileService& service, host::NetworkService& network) : service_(service), network_(network) {}
   Answer serve(boundary::Request request, const std::array<std::uint64_t, 4>& arguments,
                std::span<std::byte> exchange) override {
-    const host::Answer answer = service_.serve(request, arguments, exchange);
+    const host::Answer answer = host::NetworkService::serves(request)
+                                    ? network_.serve(request, arguments, exchange, thread_index())
+                                    : service_.serve(request, arguments, exchange);
     return {answer.result, {answer.extra[0], answer.extra[1], answer.extra[2]}};
   }
 
  private:
   host::FileService& service_;
+  host::NetworkService& network_;
 };
 
 // RAX of a system call of the application. Pointers and numbers alike.
@@ -61,7 +65,9 @@ class FileTest : public ::testing::Test {
     service = std::make_unique<host::FileService>(host::FileService::Streams{input[0], output[1], output[1]});
     ASSERT_TRUE(service->add_mount(1, shared, false));
     ASSERT_TRUE(service->add_mount(2, shared, true));
-    honest = std::make_unique<ServiceHost>(*service);
+    network = std::make_unique<host::NetworkService>(host::FileService::Streams{input[0], output[1], output[1]});
+    network->allow(network_rules());
+    honest = std::make_unique<ServiceHost>(*service, *network);
     use_host(honest.get());
     start();
   }
@@ -75,6 +81,8 @@ class FileTest : public ::testing::Test {
   }
 
   virtual void adjust(fs::FilesSetup& /*setup*/) {}
+  // What the image declares, to both sides.
+  virtual std::vector<boundary::NetworkRule> network_rules() { return {}; }
 
   void start() {
     const fs::ImageFile image_files[] = {{"/image/measured", std::as_bytes(std::span(kMeasured)), 0555}};
@@ -94,6 +102,8 @@ class FileTest : public ::testing::Test {
     setup.temporary_limit = 4 << 20;
     setup.current_thread_index = thread_index;
     setup.view.cpu_count = 2;
+    const auto rules = network_rules();
+    setup.network = rules;
     adjust(setup);
     fs::init_files(setup);
     // A kernel's files never end, and each test has its own: here they stay known, so that a leak is something else.
@@ -134,6 +144,7 @@ class FileTest : public ::testing::Test {
   std::filesystem::path shared;
   std::array<int, 2> input{}, output{};
   std::unique_ptr<host::FileService> service;
+  std::unique_ptr<host::NetworkService> network;
   std::unique_ptr<ServiceHost> honest;
 };
 

@@ -5,7 +5,11 @@
 //   67     a call said that it had worked, and what it gave was wrong
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,6 +136,48 @@ void plain_files(int round) {
   }
 }
 
+// A connection with itself, as far as the host lets it come about. Nothing waits long.
+void sockets() {
+  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  const int client = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  const int set = ::epoll_create1(0);
+  must((listener == -1 || listener > 2) && (client == -1 || client > 2));
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  (void)::bind(listener, reinterpret_cast<sockaddr*>(&name), sizeof(name));
+  (void)::listen(listener, 4);
+  Guarded<sizeof(sockaddr_in)> told;
+  socklen_t size = sizeof(sockaddr_in);
+  if (::getsockname(listener, reinterpret_cast<sockaddr*>(told.data()), &size) == 0) {
+    told.check(sizeof(sockaddr_in));
+    std::memcpy(&name, told.data(), sizeof(name));
+    (void)::connect(client, reinterpret_cast<sockaddr*>(&name), sizeof(name));
+  }
+  pollfd waiting[] = {{listener, POLLIN, 0}, {0, POLLIN, 0}};
+  must(::poll(waiting, 2, 5) <= 2);
+  const int server = ::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK);
+  epoll_event wanted{};
+  wanted.events = EPOLLIN | EPOLLOUT;
+  wanted.data.u64 = 4711;
+  (void)::epoll_ctl(set, EPOLL_CTL_ADD, server, &wanted);
+  static const std::array<char, 3000> text{};
+  const ssize_t sent = ::send(client, text.data(), text.size(), MSG_NOSIGNAL);
+  must(sent >= -1 && sent <= static_cast<ssize_t>(text.size()));
+  epoll_event found[2];
+  const int count = ::epoll_wait(set, found, 2, 5);
+  must(count <= 2);
+  for (int i = 0; i < count; ++i) {
+    must(found[i].data.u64 == 4711 && (found[i].events & ~(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0);
+  }
+  Guarded<1000> buffer;
+  buffer.check(::recv(server, buffer.data(), 1000, 0));
+  int value = 0;
+  size = sizeof(value);
+  if (::getsockopt(client, SOL_SOCKET, SO_ERROR, &value, &size) == 0) must(size <= sizeof(value));
+  for (const int fd : {listener, client, server, set}) (void)::close(fd);
+}
+
 // What comes back without an error is what was written, whatever the host did to it meanwhile.
 void sealed_files(std::uint64_t seed) {
   std::vector<std::uint64_t> words(3000);
@@ -228,6 +274,7 @@ int main(int argc, char** argv) {
   constexpr int kRounds = 4;
   for (int round = 0; round < kRounds; ++round) {
     plain_files(round);
+    sockets();
     sealed_files(static_cast<std::uint64_t>(round) + 1);
     time_goes_on();
     randomness_is_random();
