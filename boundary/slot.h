@@ -1,22 +1,22 @@
-// How the host hands a TCS to its worker in the cell: one cache line of shared memory for each thread.
+// How the host hands a TCS to its worker in the cell: shared memory for each thread.
 //
-// `turn` says whose the line is. The host writes the registers and sets kCell; the worker enters, serves local
-// requests, and gives the line back with kHost and the registers of a remote request. A side that sleeps says so in
-// `turn` first (futex on that word), so that nobody makes a system call for a waiter that spins. The cell believes
+// `turn` says whose the slot is. The host writes the registers and sets kCell; the worker enters, serves local
+// requests, and gives the slot back with kHost and the registers of a remote request. All that stands in one cache
+// line, written in one go, so that one line moves each way. A side that sleeps (futex on `turn`) says so in a line that
+// otherwise only the other side touches, so that nobody makes a system call for a waiter that spins. The cell believes
 // nothing here: it copies the registers once and hands them to the enclave, which checks them.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+
+#include "boundary/calls.h"
+#include "boundary/slot_offsets.h"
 
 namespace coffer::boundary {
 
-enum class Turn : std::uint32_t {
-  kHost = 0,
-  kHostWorkerSleeps = 1,  // the host's turn; the worker waits on the futex
-  kCell = 2,
-  kCellHostSleeps = 3,  // the cell's turn; the host waits on the futex
-};
+enum class Turn : std::uint32_t { kHost = 0, kCell = TURN_CELL };
 
 enum class SlotStatus : std::uint32_t {
   kRequest = 0,  // the registers hold a remote request of the enclave
@@ -24,13 +24,23 @@ enum class SlotStatus : std::uint32_t {
 };
 
 struct alignas(64) Slot {
-  std::atomic<std::uint32_t> turn;
+  std::atomic<std::uint32_t> turn;  // Turn
   std::atomic<std::uint32_t> status;
   std::uint64_t rdi, rsi, rdx, r8, r9;
+  // The host's line: it looks for a sleeping worker each time.
+  alignas(64) std::atomic<std::uint32_t> worker_sleeps;
   std::atomic<std::uint32_t> worker_id;  // thread id of the worker, for the host's scheduling advice
-  std::atomic<std::uint32_t> spin_ns;    // how long either side spins before it sleeps
+  // The worker's line.
+  alignas(64) std::atomic<std::uint32_t> host_sleeps;
+  std::atomic<std::uint32_t> spin_ns;  // how long the worker spins before it sleeps
 };
-static_assert(sizeof(Slot) == 64);
+static_assert(sizeof(Slot) == 192 && offsetof(Slot, turn) == SLOT_TURN && offsetof(Slot, rdi) == SLOT_RDI &&
+              offsetof(Slot, rsi) == SLOT_RSI && offsetof(Slot, rdx) == SLOT_RDX && offsetof(Slot, r8) == SLOT_R8 &&
+              offsetof(Slot, r9) == SLOT_R9 && offsetof(Slot, host_sleeps) == SLOT_HOST_SLEEPS);
+// The assembler gives a request back with one store over turn and status.
+static_assert(static_cast<int>(Turn::kHost) == 0 && static_cast<int>(SlotStatus::kRequest) == 0 &&
+              offsetof(Slot, status) == SLOT_TURN + 4);
+static_assert(static_cast<std::uint64_t>(Request::kFirstRemote) == REQUEST_FIRST_REMOTE);
 
 // What the host asks of the cell over their socket: one message, one answer, in order.
 enum class ControlOperation : std::uint32_t {

@@ -161,6 +161,47 @@ TEST_P(Calls, EveryCallerIsServedThoughSomebodyWaitsForTheEnd) {
   }
 }
 
+// Spinning sides hand over without the loop that carries everything else: data, exceptions inside, page faults, system
+// calls of the host, sides that fell asleep, and several callers all meet it.
+TEST_P(Calls, SpinningAreServedAsWaitingOnesAre) {
+  start(3);
+  enclave_.set_spin(200us);
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t size : {0u, 1u, 4097u, 131072u, 1000003u}) EXPECT_TRUE(echoes(size, size, 7));
+    for (int i = 0; i < 2000; ++i) ASSERT_EQ(enclave_.call(kRoom, {}, {})->status, 0);
+    EXPECT_EQ(enclave_.call(kThrow, {}, {})->status, 13);
+    EXPECT_EQ(enclave_.call(kArithmetic, {}, {})->status, 0);
+    std::this_thread::sleep_for(2ms);  // the worker falls asleep
+    EXPECT_EQ(enclave_.call(kArithmetic, std::array<std::byte, 1>{}, {})->status, 0);
+    enclave_.set_spin(round == 0 ? 0us : 200us);
+  }
+  std::vector<std::future<int>> callers;
+  for (std::uint32_t i = 0; i < 5; ++i) {
+    callers.push_back(std::async(std::launch::async, [&, i] {
+      int wrong = 0;
+      for (int n = 0; n < 50; ++n) wrong += echoes(100 * i, 100 * i, i) ? 0 : 1;
+      return wrong;
+    }));
+  }
+  for (auto& caller : callers) {
+    ASSERT_EQ(caller.wait_for(kHangs), std::future_status::ready);
+    EXPECT_EQ(caller.get(), 0);
+  }
+  auto never = std::async(std::launch::async, [&] { return enclave_.call(kLoop, {}, {}).error().kind; });
+  std::this_thread::sleep_for(10ms);
+  enclave_.destroy();
+  ASSERT_EQ(never.wait_for(kHangs), std::future_status::ready);
+  EXPECT_EQ(never.get(), ErrorKind::kLost);
+}
+
+TEST_P(Calls, SpinningEndWithTheirProgram) {
+  start(1);
+  enclave_.set_spin(1ms);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(enclave_.call(kCount, {}, {}));
+  EXPECT_EQ(enclave_.call(kExit, {}, {}).error().kind, ErrorKind::kLost);
+  EXPECT_EQ(enclave_.wait()->code, 9);
+}
+
 // On `inline` the host's registers are what the enclave is entered with.
 TEST_P(Calls, RunWithTheAbisFloatingPointStateWhateverTheHostLeft) {
   start(1);

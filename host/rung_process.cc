@@ -154,6 +154,7 @@ class ProcessRung final : public Rung {
 
   void set_spin(std::chrono::nanoseconds spin) override {
     const auto value = static_cast<std::uint32_t>(std::clamp<std::int64_t>(spin.count(), 0, 1'000'000'000));
+    spin_ns_.store(value, std::memory_order_relaxed);
     for (std::uint32_t i = 0; i < plan_.count; ++i) slots_[i].spin_ns.store(value, std::memory_order_relaxed);
   }
 
@@ -207,19 +208,15 @@ class ProcessRung final : public Rung {
   void hand_over(std::uint32_t thread, Slot& slot) {
     Placement& placement = workers_[thread].placement;
     const auto move = [&](Placing placing, int cpu) { return place(thread, placing, static_cast<unsigned>(cpu)); };
-    const bool sleeper =
-        slot.turn.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(Turn::kHostWorkerSleeps);
-    // Who spins needs a CPU for each side; who sleeps is handed over fastest on one.
-    const bool spins = slot.spin_ns.load(std::memory_order_relaxed) != 0;
-    if (spins) {
-      placement.keep_apart(move);
-    } else if (sleeper) {
-      placement.before_wake(move);
-    }
+    const std::uint32_t spin = spin_ns_.load(std::memory_order_relaxed);
+    // Who sleeps is handed over fastest on one CPU; who spins needs a CPU for each side, which can be seen to while the
+    // worker is at it.
+    if (spin == 0 && slot.worker_sleeps.load(std::memory_order_relaxed) != 0) placement.before_wake(move);
     boundary::give_turn(slot, Turn::kCell);
+    if (spin != 0) placement.keep_apart(move);
     timespec patience{0, kShortCall};
-    while (boundary::owner_of(slot.turn.load(std::memory_order_acquire)) != Turn::kHost && !lost_) {
-      if (boundary::spin_for_turn(slot, Turn::kHost)) return;
+    while (!boundary::has_turn(slot, Turn::kHost) && !lost_) {
+      if (boundary::spin_for_turn(slot, Turn::kHost, spin)) return;
       if (!boundary::sleep_for_turn(slot, Turn::kHost, &patience)) {
         placement.release(move);
         patience = {0, kLivenessCheck};
@@ -240,6 +237,7 @@ class ProcessRung final : public Rung {
   std::byte* staging_ = nullptr;
   Slot* slots_ = nullptr;
   std::vector<Worker> workers_;
+  std::atomic<std::uint32_t> spin_ns_{0};
   std::function<void()> loss_handler_;
   std::atomic<bool> lost_{false};
 };

@@ -58,6 +58,7 @@ Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte
       rung_(std::move(rung)),
       exchange_(exchange),
       threads_(image_.layout().thread_count),
+      idle_(image_.layout().thread_count),
       buffers_(image_.layout().thread_count) {
   rung_->watch([this] { end_lost(); });
 }
@@ -69,7 +70,8 @@ Runtime::~Runtime() {
   }
   {
     std::unique_lock guard(lock_);
-    changed_.wait(guard, [this] { return callers_ == 0; });
+    idle_.announce_waiter();
+    changed_.wait(guard, [this] { return waiting_ == 0 && idle_.count() == serving_; });
   }
   rung_.reset();  // its watcher calls end_lost()
 }
@@ -131,7 +133,14 @@ Result<void> Runtime::prepare_start(const RunOptions& options) {
   return {};
 }
 
-void Runtime::host_thread(std::uint32_t thread, Registers registers) { give_back(thread, drive(thread, registers)); }
+void Runtime::host_thread(std::uint32_t thread, Registers registers) {
+  if (drive(thread, registers) != Pause::kNextCall) return;
+  {
+    const std::scoped_lock guard(lock_);
+    ++serving_;
+  }
+  give_back(thread, Pause::kNextCall);
+}
 
 Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
   while (true) {
@@ -281,22 +290,28 @@ Result<ExitStatus> Runtime::wait() {
 }
 
 std::optional<std::uint32_t> Runtime::take_idle_thread() {
+  if (phase_.load(std::memory_order_acquire) == Phase::kRunning) {
+    if (const auto thread = idle_.take()) return thread;
+  }
+  return wait_for_idle_thread();
+}
+
+std::optional<std::uint32_t> Runtime::wait_for_idle_thread() {
   std::unique_lock guard(lock_);
   if (phase_ == Phase::kLoaded) return std::nullopt;
-  changed_.wait(guard, [this] { return phase_ == Phase::kEnded || !idle_.empty(); });
-  if (phase_ == Phase::kEnded) return std::nullopt;
-  const std::uint32_t thread = idle_.back();
-  idle_.pop_back();
-  ++callers_;
+  ++waiting_;
+  idle_.announce_waiter();
+  std::optional<std::uint32_t> thread;
+  changed_.wait(guard, [&] { return phase_ == Phase::kEnded || (thread = idle_.take()); });
+  if (--waiting_ == 0 && !destroyed_) idle_.no_waiter();
+  changed_.notify_all();  // the destructor waits for us
   return thread;
 }
 
 void Runtime::give_back(std::uint32_t thread, Pause pause) {
-  if (pause != Pause::kNextCall) return;
-  {
-    const std::scoped_lock guard(lock_);
-    idle_.push_back(thread);
-  }
+  if (pause == Pause::kNextCall && !idle_.give(thread)) return;
+  const std::scoped_lock guard(lock_);
+  if (pause != Pause::kNextCall) --serving_;
   changed_.notify_all();  // who waits for the end waits here too, and must not be the only one that is told
 }
 
@@ -329,12 +344,7 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
     result.written = std::min<std::uint64_t>(registers.rdx, output.size());
     if (result.written != 0) std::memcpy(output.data(), buffers_[*thread].block, result.written);
   }
-  {
-    const std::scoped_lock guard(lock_);
-    if (pause == Pause::kNextCall) idle_.push_back(*thread);
-    --callers_;
-  }
-  changed_.notify_all();
+  give_back(*thread, pause);
   if (!fits) return input_error("the call's buffers are larger than the arena has room for");
   if (pause != Pause::kNextCall) return fail(ErrorKind::kLost, "the enclave ended during the call");
   return result;

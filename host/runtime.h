@@ -3,6 +3,7 @@
 
 #include <coffer/host.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "host/files/file_service.h"
+#include "host/idle_threads.h"
 #include "host/image/coffer_image.h"
 #include "host/network/network_service.h"
 #include "host/rung.h"
@@ -53,6 +55,8 @@ class Runtime {
   void cancel_waits();
   void log(std::uint32_t thread, std::uint64_t length);
   std::optional<std::uint32_t> take_idle_thread();
+  std::optional<std::uint32_t> wait_for_idle_thread();
+  // The end of a call, or of the first way to where calls are waited for. The last that a caller does here.
   void give_back(std::uint32_t thread, Pause pause);
   bool prepare_buffer(std::uint32_t thread, std::uint64_t size);
   std::span<std::byte> exchange(std::uint32_t thread) const;
@@ -66,14 +70,15 @@ class Runtime {
   int log_descriptor_ = 2;
 
   std::mutex lock_;
-  std::condition_variable changed_;
-  Phase phase_ = Phase::kLoaded;
+  std::condition_variable changed_;  // the phase, or what a call waits for
+  std::atomic<Phase> phase_{Phase::kLoaded};
   bool starting_ = false;
   std::optional<ExitStatus> status_;
   bool destroyed_ = false;
   std::vector<std::thread> threads_;  // by enclave thread
-  std::vector<std::uint32_t> idle_;   // enclave threads that wait for a call
-  std::uint32_t callers_ = 0;         // threads inside call()
+  IdleThreads idle_;                  // enclave threads that wait for a call
+  std::uint32_t serving_ = 0;         // enclave threads that wait for a call or are in one
+  std::uint32_t waiting_ = 0;         // host threads that wait for an idle one, or for all of them
   std::vector<CallBuffer> buffers_;   // by enclave thread
 };
 

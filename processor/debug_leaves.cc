@@ -45,6 +45,7 @@ LeafOutcome SoftEnclave::edbgwr(std::uint64_t offset, std::uint64_t value) {
     ThreadState& thread = thread_for(page);
     thread.tcs.flags = value;
     thread.well_formed = tcs_well_formed(thread.tcs);
+    pages_changed();
     return {};
   }
   return write_page(offset, bytes_of(value)) ? LeafOutcome{} : general_protection();

@@ -161,7 +161,9 @@ class SoftEnclave {
   }
   // Every change of an EPCM entry or of a frame's place that an entering thread must not miss ends with this call,
   // under the lock, and before the change asks who is inside.
+  // ETRACK's new epoch and a change of a TCS are such changes too: entries that find the same generation check no more.
   void pages_changed() { page_generation_.fetch_add(1); }
+  [[nodiscard]] const std::atomic<std::uint64_t>& page_generation() const { return page_generation_; }
   // The error code of a #PF at `address` as the architecture has it: P, W/R, U and I, and SGX (bit 15) where the EPCM
   // refuses what the mapping allows. `error_code` has the access (W/R, I) as the machine tells it.
   [[nodiscard]] std::uint32_t page_fault_code(std::uint64_t address, std::uint32_t error_code) const;

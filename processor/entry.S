@@ -1,6 +1,7 @@
 // EENTER, ERESUME, EEXIT and the gate of the software processor. The C++ side is entry.cc; offsets are in
 // lane_offsets.h. Between coffer_entry_begin and coffer_entry_end the FS base may be either side's.
 
+#include "boundary/slot_offsets.h"
 #include "processor/lane_offsets.h"
 #include "sgx/offsets.h"
 
@@ -129,6 +130,106 @@ coffer_resume:
     iretq
     .size coffer_resume, . - coffer_resume
 
+// void coffer_serve_turns(Lane*): EENTER of the lane's thread whenever the turn of the lane's slot is the cell's, with the
+// registers there; a remote request goes back through the slot. All the while the segments are the enclave's, no call is
+// open and nothing is loaded or saved that the next entry would only undo. Each EENTER takes the TCS, and asks whether
+// what eenter() has checked still holds. LANE_SERVE_END says why it returns; SERVE_LEFT: the enclave left in another way.
+#define CLOSE_POLLS 128
+    .globl coffer_serve_turns
+    .type coffer_serve_turns, @function
+coffer_serve_turns:
+    SAVE_HOST
+    mov LANE_ENCLAVE_FS(%rdi), %rax
+    wrfsbase %rax
+    mov LANE_ENCLAVE_GS(%rdi), %rax
+    rdgsbase %rcx
+    cmp %rax, %rcx
+    je .Lgs_is_right
+    wrgsbase %rax
+.Lgs_is_right:
+    mov LANE_SLOT(%rdi), %rsi
+.Lwait:
+    mov $CLOSE_POLLS, %edx
+.Lclose_look:
+    cmpl $TURN_CELL, SLOT_TURN(%rsi)
+    je .Lturn
+    lfence  // a fifth of PAUSE
+    dec %edx
+    jnz .Lclose_look
+    mov LANE_POLLS(%rdi), %ecx
+.Llook:
+    cmpl $TURN_CELL, SLOT_TURN(%rsi)
+    je .Lturn
+    pause
+    dec %ecx
+    jnz .Llook
+    movq $SERVE_NO_TURN, LANE_SERVE_END(%rdi)
+    jmp .Lto_host
+
+.Lturn:
+    mov LANE_THREAD(%rdi), %r10
+    mov $1, %eax
+    xchg %al, THREAD_BUSY(%r10)
+    test %al, %al
+    jnz .Lrefused
+    mov LANE_GENERATION_NOW(%rdi), %rax
+    mov (%rax), %rax
+    cmp LANE_GENERATION(%rdi), %rax
+    jne .Lrelease
+    cmpl $0, THREAD_CSSA(%r10)
+    jne .Lrelease
+    mov %rdi, THREAD_LANE(%r10)
+    movq $0, THREAD_LEFT_FS(%r10)
+    mov %rdi, %r11
+    incq LANE_TURNS(%r11)
+    movq $SERVE_LEFT, LANE_SERVE_END(%r11)
+    mov LANE_SSA_GPR(%r11), %rax
+    mov %rsp, SGX_GPR_URSP(%rax)
+    mov %rbp, SGX_GPR_URBP(%rax)
+    mov SLOT_RDI(%rsi), %rdi
+    mov SLOT_RDX(%rsi), %rdx
+    mov SLOT_R8(%rsi), %r8
+    mov SLOT_R9(%rsi), %r9
+    mov SLOT_RSI(%rsi), %rsi
+    movq $1, LANE_INSIDE(%r11)
+    xor %eax, %eax
+    mov LANE_TCS_ADDRESS(%r11), %rbx
+    lea coffer_exit_landing(%rip), %rcx
+    jmp *LANE_ENTRY(%r11)
+
+// The exit gate's way back: R11 = lane, R10 = its thread, RAX = slot; the registers are the request's.
+.Lgive_back:
+    movq $0, LANE_INSIDE(%r11)
+    mov %rdi, SLOT_RDI(%rax)
+    mov %rsi, SLOT_RSI(%rax)
+    mov %rdx, SLOT_RDX(%rax)
+    mov %r8, SLOT_R8(%rax)
+    mov %r9, SLOT_R9(%rax)
+    movq $0, SLOT_TURN(%rax)  // kHost, and kRequest behind it
+    mov LANE_HOST_RSP(%r11), %rsp
+    movq $0, THREAD_LANE(%r10)
+    movb $0, THREAD_BUSY(%r10)
+    CLEAR_FOREIGN_FLAGS
+    mov %r11, %rdi
+    mov %rax, %rsi
+    xor %eax, %eax
+    lock xadd %eax, SLOT_HOST_SLEEPS(%rsi)  // boundary/turns.h says why
+    test %eax, %eax
+    jz .Lwait
+    movq $SERVE_PEER_SLEEPS, LANE_SERVE_END(%rdi)
+    jmp .Lto_host
+
+.Lrelease:
+    movb $0, THREAD_BUSY(%r10)
+.Lrefused:
+    movq $SERVE_REFUSED, LANE_SERVE_END(%rdi)
+.Lto_host:
+    mov LANE_HOST_FS(%rdi), %rax
+    wrfsbase %rax
+    mov LANE_HOST_RSP(%rdi), %rsp
+    jmp coffer_exit_landing
+    .size coffer_serve_turns, . - coffer_serve_turns
+
 // R11 = the lane of the thread inside at the TCS that R10 names, R10 = its ThreadState, from R11 = GateDescriptor*.
 .macro FIND_LANE
     sub GATE_BASE(%r11), %r10
@@ -154,6 +255,11 @@ coffer_exit_gate:
     jne .Lbad_tcs
     rdfsbase %rax
     mov %rax, THREAD_LEFT_FS(%r10)
+    mov LANE_SLOT(%r11), %rax
+    test %rax, %rax
+    jz .Lexit
+    cmp $REQUEST_FIRST_REMOTE, %rdi
+    jae .Lgive_back
     jmp .Lexit
     .size coffer_exit_gate, . - coffer_exit_gate
 

@@ -14,6 +14,7 @@
 extern "C" {
 void coffer_enter(coffer::processor::Lane* lane);
 void coffer_resume(coffer::processor::Lane* lane);
+void coffer_serve_turns(coffer::processor::Lane* lane);
 }
 
 namespace coffer::processor {
@@ -160,35 +161,77 @@ std::size_t xsave_area_size(std::uint64_t xfrm) {
   return end;
 }
 
-// EENTER's second half, which ERESUME shares where it notifies: from the TCS's entry at the current frame.
-static EnterOutcome start_at_entry(SoftEnclave& enclave, ThreadState& thread, Registers& registers) {
+namespace {
+
+// EENTER's second half, which ERESUME shares where it notifies: the checks of the current frame. On success *ready is
+// all but its registers; where it fails, the TCS is free again.
+LeafOutcome prepare_entry(SoftEnclave& enclave, ThreadState& thread, Lane** ready) {
   const sgx::Tcs& tcs = thread.tcs;
   const std::uint64_t fs_base = enclave.base() + tcs.fs_offset;
   const std::uint64_t gs_base = enclave.base() + tcs.gs_offset;
   if (tcs.current_ssa >= tcs.ssa_count || tcs.entry_offset >= enclave.size() || !canonical(fs_base) ||
       !canonical(gs_base)) {
-    return give_up(thread, general_protection());
+    return give_up(thread, general_protection()).leaf;
   }
   if (!enclave.frame_usable(thread, tcs.current_ssa)) {
-    return give_up(thread, page_fault(enclave.base() + enclave.frame_offset(thread, tcs.current_ssa)));
+    return give_up(thread, page_fault(enclave.base() + enclave.frame_offset(thread, tcs.current_ssa))).leaf;
   }
   Lane* lane = this_lane();
-  if (lane == nullptr) return give_up(thread, general_protection());
+  if (lane == nullptr) return give_up(thread, general_protection()).leaf;
   prepare_lane(*lane, enclave, thread);
   lane->cssa = tcs.current_ssa;
   lane->ssa_gpr = ssa_frame(enclave, thread, tcs.current_ssa).gpr;
   lane->entry = enclave.base() + tcs.entry_offset;
   lane->enclave_fs = thread.left_fs != 0 ? std::exchange(thread.left_fs, 0) : fs_base;
   lane->enclave_gs = gs_base;
+  *ready = lane;
+  return {};
+}
+
+EnterOutcome start_at_entry(SoftEnclave& enclave, ThreadState& thread, Registers& registers) {
+  Lane* lane = nullptr;
+  if (auto prepared = prepare_entry(enclave, thread, &lane); !prepared.ok()) return {.leaf = prepared};
   lane->registers = registers;
   coffer_enter(lane);
   return finish(*lane, thread, registers);
 }
 
+}  // namespace
+
 EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
   ThreadState* thread = nullptr;
   if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return {.leaf = taken};
   return start_at_entry(enclave, *thread, registers);
+}
+
+ServeEnd serve_turns(SoftEnclave& enclave, std::uint64_t tcs_offset, boundary::Slot& slot, std::uint64_t polls,
+                     std::uint64_t* served, EnterOutcome* left, Registers& registers) {
+  *served = 0;
+  const std::uint64_t generation = enclave.page_generation();
+  Lane* lane = nullptr;
+  ThreadState* claimed = nullptr;
+  if (!claim(enclave, tcs_offset, &claimed).ok()) return ServeEnd::kRefused;
+  ThreadState& thread = *claimed;
+  if (!prepare_entry(enclave, thread, &lane).ok()) return ServeEnd::kRefused;
+  const bool usual = lane->cssa == 0;
+  if (usual) {
+    lane->slot = &slot;
+    lane->generation_now = &enclave.page_generation();
+    lane->generation = generation;
+    lane->polls = polls;
+    lane->turns = 0;
+  }
+  // Free until a turn comes.
+  thread.lane = nullptr;
+  thread.left_fs = lane->enclave_fs;
+  thread.busy.store(false, std::memory_order_release);
+  if (!usual) return ServeEnd::kRefused;
+  coffer_serve_turns(lane);
+  lane->slot = nullptr;
+  *served = lane->turns;
+  if (lane->serve_end == ServeEnd::kLeft) *left = finish(*lane, thread, registers);
+  lane->thread = nullptr;
+  return lane->serve_end;
 }
 
 EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "base/result.h"
+#include "boundary/slot.h"
 #include "processor/enclave.h"
 #include "processor/lane_offsets.h"
 
@@ -32,6 +33,14 @@ struct ExceptionInfo {
   std::uint64_t address = 0;  // faulting address of #PF
   std::uint64_t rip = 0;
   int signal = 0;  // what the operating system made of it
+};
+
+// Why serve_turns() returned.
+enum class ServeEnd : std::uint64_t {
+  kNoTurn = SERVE_NO_TURN,          // no turn came
+  kPeerSleeps = SERVE_PEER_SLEEPS,  // the turn was given back to a host that sleeps
+  kLeft = SERVE_LEFT,               // the enclave left otherwise than with a remote request, in the host's turn's stead
+  kRefused = SERVE_REFUSED,         // EENTER needs all its checks again: a turn that is there was not taken
 };
 
 inline constexpr std::size_t kXsaveRoom = 3072;  // x87, SSE, AVX, AVX-512 in the standard format take 2688
@@ -58,7 +67,18 @@ struct alignas(64) Lane {
   ThreadState* thread = nullptr;
   ExceptionInfo exception;
   int thread_id = 0;  // of the operating system
+  // Of serve_turns()
+  boundary::Slot* slot = nullptr;
+  const std::atomic<std::uint64_t>* generation_now = nullptr;
+  std::uint64_t generation = 0;
+  std::uint64_t polls = 0;  // looks at the turn before it returns
+  std::uint64_t turns = 0;  // that were served
+  ServeEnd serve_end = ServeEnd::kNoTurn;
 };
+static_assert(offsetof(Lane, thread) == LANE_THREAD && offsetof(Lane, slot) == LANE_SLOT &&
+              offsetof(Lane, generation_now) == LANE_GENERATION_NOW && offsetof(Lane, generation) == LANE_GENERATION &&
+              offsetof(Lane, polls) == LANE_POLLS && offsetof(Lane, turns) == LANE_TURNS &&
+              offsetof(Lane, serve_end) == LANE_SERVE_END);
 
 static_assert(offsetof(Lane, host_rsp) == LANE_HOST_RSP && offsetof(Lane, host_fs) == LANE_HOST_FS &&
               offsetof(Lane, host_gs) == LANE_HOST_GS && offsetof(Lane, inside) == LANE_INSIDE &&
@@ -69,7 +89,9 @@ static_assert(offsetof(Lane, host_rsp) == LANE_HOST_RSP && offsetof(Lane, host_f
               offsetof(Lane, ssa_gpr) == LANE_SSA_GPR && offsetof(Lane, xsave_mask) == LANE_XSAVE_MASK &&
               offsetof(Lane, dispatch) == LANE_DISPATCH && offsetof(Lane, iret_frame) == LANE_IRET_FRAME &&
               offsetof(Lane, resume_gpr) == LANE_RESUME_GPR && offsetof(Lane, xsave) == LANE_XSAVE);
-static_assert(offsetof(ThreadState, lane) == THREAD_LANE && offsetof(ThreadState, left_fs) == THREAD_LEFT_FS);
+static_assert(offsetof(ThreadState, lane) == THREAD_LANE && offsetof(ThreadState, left_fs) == THREAD_LEFT_FS &&
+              offsetof(ThreadState, tcs) + offsetof(sgx::Tcs, current_ssa) == THREAD_CSSA &&
+              offsetof(ThreadState, busy) == THREAD_BUSY && sizeof(ThreadState::busy) == 1);
 static_assert(offsetof(GateDescriptor, gate) == GATE_FUNCTION && offsetof(GateDescriptor, base) == GATE_BASE &&
               offsetof(GateDescriptor, size) == GATE_SIZE && offsetof(GateDescriptor, threads) == GATE_THREADS &&
               offsetof(GateDescriptor, exit) == GATE_EXIT);
@@ -84,6 +106,14 @@ struct EnterOutcome {
 // registers that pass through. #GP where the TCS is busy, has no SSA frame left (EENTER) or none used (ERESUME).
 [[nodiscard]] EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
 [[nodiscard]] EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
+
+// EENTER of the TCS at `tcs_offset` on the calling thread each time that the slot's turn is the cell's, and the turn
+// given back with each remote request: as eenter() in a loop, for what spins. After `polls` looks without a turn it
+// returns; *served is then how many there were. For kLeft, *left and `registers` are eenter()'s. The slot is the host's
+// memory: its registers are read once for each turn.
+[[nodiscard]] ServeEnd serve_turns(SoftEnclave& enclave, std::uint64_t tcs_offset, boundary::Slot& slot,
+                                   std::uint64_t polls, std::uint64_t* served, EnterOutcome* left,
+                                   Registers& registers);
 
 // Asks the thread that is inside at `tcs_offset` to leave by AEX. May come to nothing where it is just on its way in or
 // out: repeat until the TCS is not busy. False where nobody is inside.

@@ -22,9 +22,18 @@
 #define LANE_IRET_FRAME 144
 #define LANE_RESUME_GPR 184
 #define LANE_XSAVE 320
+#define LANE_THREAD 3400
+#define LANE_SLOT 3448
+#define LANE_GENERATION_NOW 3456
+#define LANE_GENERATION 3464
+#define LANE_POLLS 3472
+#define LANE_TURNS 3480
+#define LANE_SERVE_END 3488
 
 #define THREAD_LANE 0
 #define THREAD_LEFT_FS 8
+#define THREAD_CSSA 48
+#define THREAD_BUSY 4120
 
 #define GATE_FUNCTION 0
 #define GATE_BASE 8
@@ -33,3 +42,9 @@
 #define GATE_EXIT 32
 
 #define EXIT_KIND_EEXIT 1
+
+// processor::ServeEnd
+#define SERVE_NO_TURN 0
+#define SERVE_PEER_SLEEPS 1
+#define SERVE_LEFT 2
+#define SERVE_REFUSED 3

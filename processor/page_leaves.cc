@@ -112,7 +112,9 @@ std::uint32_t SoftEnclave::page_fault_code(std::uint64_t address, std::uint32_t 
 LeafOutcome SoftEnclave::etrack() {
   const std::scoped_lock guard(lock_);
   if (!created_) return page_fault(base());
-  return leaf_error(tracking_.etrack());
+  const LeafError error = tracking_.etrack();
+  pages_changed();  // entries note the new epoch
+  return leaf_error(error);
 }
 
 bool SoftEnclave::tracked_since(std::uint64_t epoch) const {

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "boundary/turns.h"
+
 namespace coffer::processor {
 
 using boundary::EnterCommand;
@@ -75,7 +77,26 @@ bool EntryLoop::serve_locally(Registers& registers) {
 }
 
 LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) {
-  EnterOutcome outcome = eenter(enclave_, tcs_offset_, registers);
+  return carry(eenter(enclave_, tcs_offset_, registers), registers, stop);
+}
+
+ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, LoopOutcome* outcome, Registers& registers,
+                                const std::atomic<bool>& stop) {
+  constexpr std::uint64_t kPolls = 1024;  // some ten microseconds between looks at the clock
+  std::uint64_t end = boundary::spin_clock_ns() + spin_ns;
+  while (true) {
+    std::uint64_t served = 0;
+    EnterOutcome left;
+    const ServeEnd why = processor::serve_turns(enclave_, tcs_offset_, slot, kPolls, &served, &left, registers);
+    if (why == ServeEnd::kLeft) *outcome = carry(left, registers, stop);
+    if (why != ServeEnd::kNoTurn) return why;
+    const std::uint64_t now = boundary::spin_clock_ns();
+    if (served != 0) end = now + spin_ns;
+    if (now >= end) return why;
+  }
+}
+
+LoopOutcome EntryLoop::carry(EnterOutcome outcome, Registers& registers, const std::atomic<bool>& stop) {
   ExceptionInfo last;
   while (true) {
     if (stop.load(std::memory_order_relaxed)) return {.dead = true, .exception = last};

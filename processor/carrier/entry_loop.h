@@ -43,7 +43,13 @@ class EntryLoop {
   // `stop` becomes true at an asynchronous exit.
   [[nodiscard]] LoopOutcome run(Registers& registers, const std::atomic<bool>& stop);
 
+  // Serves the slot's turns as run() would, for sides that spin: until the host sleeps, or no turn has come for
+  // `spin_ns`. kLeft: a turn was served in part; *outcome and `registers` are run()'s.
+  [[nodiscard]] ServeEnd serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, LoopOutcome* outcome,
+                                     Registers& registers, const std::atomic<bool>& stop);
+
  private:
+  [[nodiscard]] LoopOutcome carry(EnterOutcome outcome, Registers& registers, const std::atomic<bool>& stop);
   [[nodiscard]] bool serve_locally(Registers& registers);
 
   SoftEnclave& enclave_;
