@@ -54,5 +54,6 @@ struct Item {
 [[nodiscard]] std::vector<Item> sealing_items();
 [[nodiscard]] std::vector<Item> footprint_items();  // launch time and memory
 [[nodiscard]] std::vector<Item> daemon_items();
+[[nodiscard]] std::vector<Item> network_items();
 
 }  // namespace coffer::bench

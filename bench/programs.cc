@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "bench/inside/clock.h"
+#include "host/image/network_rules.h"
 #include "host/image/signer.h"
 #include "host/parts.h"
 
@@ -78,6 +79,11 @@ Result<image::UnsignedImage> build(const ImageWish& wish, ByteView kernel, ByteV
   input.settings.debug = wish.debug;
   input.settings.heap_max = wish.heap;
   input.settings.mounts.push_back({.path = "/host", .kind = boundary::MountKind::kPlain, .read_only = true});
+  for (const std::string& pattern : wish.bind) {
+    auto rule = image::parse_network_rule(pattern, boundary::NetworkDirection::kBind);
+    if (!rule) return std::unexpected(rule.error());
+    input.settings.network.push_back(*rule);
+  }
   input.date = 0x20260101;
   if (fill != 0) input.files.push_back({.path = "/filling", .content = filling(fill)});
   return image::build_image(input);
@@ -98,8 +104,10 @@ Workshop::~Workshop() {
   std::filesystem::remove_all(folder_, ignored);
 }
 
-std::filesystem::path measured_program() {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "bench-program";
+std::filesystem::path measured_program() { return program_beside("bench-program"); }
+
+std::filesystem::path program_beside(const std::string& name) {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / name;
 }
 
 Result<MadeImage> make_image(const Workshop& workshop, const ImageWish& wish) {
@@ -107,7 +115,7 @@ Result<MadeImage> make_image(const Workshop& workshop, const ImageWish& wish) {
   if (!kernel_path) return std::unexpected(kernel_path.error());
   auto kernel = read_file(*kernel_path);
   if (!kernel) return std::unexpected(kernel.error());
-  auto program = read_file(measured_program());
+  auto program = read_file(wish.program.empty() ? measured_program() : program_beside(wish.program));
   if (!program) return std::unexpected(program.error());
   auto built = build(wish, *kernel, *program, 0);
   if (built && wish.fill_to > built->measured_size) {

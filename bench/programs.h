@@ -32,12 +32,15 @@ class Workshop {
 
 // Beside the running program.
 [[nodiscard]] std::filesystem::path measured_program();
+[[nodiscard]] std::filesystem::path program_beside(const std::string& name);
 
 struct ImageWish {
   std::string name;               // of the file in the workshop
   std::uint64_t heap = 64 << 20;  // bytes
   bool debug = false;
-  std::uint64_t fill_to = 0;  // measured bytes: a file of the image makes up the difference
+  std::string program;            // beside the running one; empty: the measured program
+  std::vector<std::string> bind;  // network patterns
+  std::uint64_t fill_to = 0;      // measured bytes: a file of the image makes up the difference
 };
 struct MadeImage {
   std::filesystem::path path;
