@@ -83,7 +83,7 @@ struct ImageLayout {
   std::uint32_t thread_count = 0, reserved1 = 0;
   // Addresses that the kernel hands out: heap, mappings, stacks. Programs reserve far more than they touch (one arena
   // of the C library takes 128 MiB of addresses), so the range is larger than heap_limit, the memory that they may
-  // touch; the EPC's size enforces that.
+  // touch; the driver enforces that, whatever the EPC's size.
   std::uint64_t heap_offset = 0, heap_size = 0;
   std::uint64_t heap_limit = 0;
   std::uint64_t stack_size = 0;  // of the main thread, from the heap range

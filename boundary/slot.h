@@ -44,7 +44,7 @@ static_assert(static_cast<std::uint64_t>(Request::kFirstRemote) == REQUEST_FIRST
 
 // What the host asks of the cell over their socket: one message, one answer, in order.
 enum class ControlOperation : std::uint32_t {
-  kCreate = 1,    // CreateParameters in `create`, EPC size in `a`
+  kCreate = 1,    // CreateParameters in `create`; `a` = the EPC's size, `b` = bytes of pages that may be added
   kAddPages = 2,  // `a` = offset, `b` = address of the content in the arena, `c` = size, `d` = flags, `e` = extend mask
   kInit = 3,      // `b` = address of the SIGSTRUCT in the arena
   kFastPaths = 4,  // `a` = layout offset

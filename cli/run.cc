@@ -150,7 +150,9 @@ void add_run(CLI::App& app, int& status) {
   run->add_option("image", options->image, "the signed image (*.enclave)")->required();
   run->add_option("--rung", options->rung, "process (default), or inline for debug images")
       ->check(CLI::IsMember({"inline", "process"}));
-  run->add_option("--epc", options->epc, "protected memory, e.g. 256M (default: the enclave's size)");
+  run->add_option("--epc", options->epc,
+                  "protected memory in use at once, e.g. 256M; more pages than that are paged out, encrypted "
+                  "(default: room for all)");
   // One value each: a list that goes on would swallow the "--" before the program's own arguments.
   run->add_option("--mount", options->mounts, "HOST-DIRECTORY:/PATH/INSIDE, as the image declares it")
       ->allow_extra_args(false);
@@ -172,7 +174,8 @@ void add_run(CLI::App& app, int& status) {
       "  coffer run hello.enclave -- world\n"
       "  coffer run analysis.enclave --mount ./data:/data -- report\n"
       "  coffer run server.enclave --bind tcp:127.0.0.1:8080\n"
-      "  coffer run debug.enclave --rung inline\n\n"
+      "  coffer run debug.enclave --rung inline\n"
+      "  coffer run big.enclave --epc 256M\n\n"
       "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "
       "of\n"
       "them, only what is given here too.\n"

@@ -24,7 +24,9 @@ Result<void> build(Rung& rung, const image::CofferImage& image, bool fast_paths)
 
 RungOptions rung_options(const image::CofferImage& image, const LoadOptions& options) {
   const boundary::ImageLayout& layout = image.layout();
-  return {.epc_size = options.epc_size != 0 ? options.epc_size : layout.heap_offset + layout.heap_limit,
+  const std::uint64_t page_limit = layout.heap_offset + layout.heap_limit;
+  return {.epc_size = options.epc_size != 0 ? options.epc_size : page_limit,
+          .page_limit = page_limit,
           .arena_size = kArenaRoom + layout.thread_count * (sizeof(boundary::ExchangeArea) + sizeof(boundary::Slot))};
 }
 

@@ -25,7 +25,8 @@ std::string explain(sgx::LeafError error) {
 Error leaf_failure(const std::string& leaf, const processor::LeafOutcome& outcome) {
   using Fault = processor::LeafOutcome::Fault;
   if (outcome.fault == Fault::kPageFault) {
-    return {ErrorKind::kInput, leaf + ": no page of the EPC is free or the page is there already; give a larger --epc"};
+    return {ErrorKind::kInput,
+            leaf + ": no page of the EPC can be freed or the page is there already; give a larger --epc"};
   }
   if (outcome.fault == Fault::kGeneralProtection) {
     return {ErrorKind::kInput, leaf + ": the image asks for what the architecture forbids (#GP)"};

@@ -55,6 +55,7 @@ class Rung : public sgx::EnclaveBuilder {
 
 struct RungOptions {
   std::uint64_t epc_size = 0;    // bytes
+  std::uint64_t page_limit = 0;  // bytes of pages that the enclave may have, in the EPC and paged out
   std::uint64_t arena_size = 0;  // bytes
 };
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "host/rung.h"
 #include "processor/carrier/entry_loop.h"
+#include "processor/pager/pager.h"
 #include "processor/patch.h"
 
 namespace coffer::host {
@@ -35,18 +36,23 @@ class InlineRung final : public Rung {
   Result<void> create(const sgx::CreateParameters& parameters) override {
     auto created = enclave_->ecreate(parameters);
     if (!created) return std::unexpected(created.error());
-    return checked("ECREATE", *created);
+    if (!created->ok()) return checked("ECREATE", *created);
+    auto pager = processor::Pager::attach(*enclave_);
+    if (!pager) return std::unexpected(pager.error());
+    pager_ = std::move(*pager);
+    return {};
   }
 
   Result<void> add_pages(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content,
                          sgx::ExtendMask extend) override {
-    return checked("EADD", enclave_->eadd(offset, flags, content, extend));
+    return checked("EADD", pager_->add_pages(offset, flags, content, extend));
   }
 
   Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) override {
     plan_ = threads;
     lot_ = std::make_unique<ParkingLot>(threads.count);
-    return checked("EINIT", enclave_->einit(sigstruct));
+    if (auto initialised = checked("EINIT", enclave_->einit(sigstruct)); !initialised) return initialised;
+    return pager_->check_size();
   }
 
   Result<void> apply_fast_paths(std::uint64_t layout_offset) override {
@@ -106,6 +112,7 @@ class InlineRung final : public Rung {
   }
 
   std::unique_ptr<SoftEnclave> enclave_;
+  std::unique_ptr<processor::Pager> pager_;
   Arena arena_;
   std::unique_ptr<ParkingLot> lot_;
   ThreadPlan plan_;
@@ -121,9 +128,12 @@ Result<std::unique_ptr<Rung>> make_inline_rung(const RungOptions& options) {
   }
   auto vault = platform_vault();
   if (!vault) return std::unexpected(vault.error());
-  auto enclave = SoftEnclave::make(
-      {.epc_size = options.epc_size, .want_secret_memory = false, .debug_only = true, .new_code = true},
-      std::move(*vault));
+  auto enclave = SoftEnclave::make({.epc_size = options.epc_size,
+                                    .page_limit = options.page_limit,
+                                    .want_secret_memory = false,
+                                    .debug_only = true,
+                                    .new_code = true},
+                                   std::move(*vault));
   if (!enclave) return std::unexpected(enclave.error());
   auto arena = Arena::make(options.arena_size);
   if (!arena) return std::unexpected(arena.error());

@@ -66,8 +66,8 @@ class Placement {
 
 class ProcessRung final : public Rung {
  public:
-  ProcessRung(Arena arena, std::unique_ptr<CellProcess> cell, std::uint64_t epc_size)
-      : arena_(std::move(arena)), cell_(std::move(cell)), epc_size_(epc_size) {}
+  ProcessRung(Arena arena, std::unique_ptr<CellProcess> cell, const RungOptions& sizes)
+      : arena_(std::move(arena)), cell_(std::move(cell)), sizes_(sizes) {}
   ~ProcessRung() override {
     ProcessRung::destroy();
     cell_.reset();  // the watcher uses the members below
@@ -76,7 +76,8 @@ class ProcessRung final : public Rung {
   Result<void> create(const sgx::CreateParameters& p) override {
     ControlMessage message{.operation = ControlOperation::kCreate};
     message.ssa_frame_size = p.ssa_frame_size;
-    message.a = epc_size_;
+    message.a = sizes_.epc_size;
+    message.b = sizes_.page_limit;
     message.size = p.size;
     message.attributes_flags = p.attributes.flags;
     message.attributes_xfrm = p.attributes.xfrm;
@@ -232,7 +233,7 @@ class ProcessRung final : public Rung {
 
   Arena arena_;
   std::unique_ptr<CellProcess> cell_;
-  std::uint64_t epc_size_;
+  RungOptions sizes_;
   ThreadPlan plan_;
   std::byte* staging_ = nullptr;
   Slot* slots_ = nullptr;
@@ -249,7 +250,7 @@ Result<std::unique_ptr<Rung>> make_process_rung(const RungOptions& options) {
     auto arena = Arena::make(options.arena_size);
     if (!arena) return std::unexpected(arena.error());
     auto cell = CellProcess::start(*arena, options.epc_size);
-    if (cell) return std::make_unique<ProcessRung>(std::move(*arena), std::move(*cell), options.epc_size);
+    if (cell) return std::make_unique<ProcessRung>(std::move(*arena), std::move(*cell), options);
     // The cell's own mappings are random: where they met the arena, another address does.
     if (cell.error().message != "arena address taken" || attempt + 1 == kStartAttempts) {
       return std::unexpected(cell.error());

@@ -45,6 +45,8 @@ LeafOutcome check_secinfo(const SoftEnclave& enclave, std::uint64_t address) {
 }  // namespace
 
 LeafOutcome SoftEnclave::add_missing(std::uint64_t offset, std::uint32_t most) {
+  // Where there is a driver, it brings the page, and the leaf starts again.
+  if (supply_ != nullptr) return page_fault(base() + offset);
   // The page fault of a growable enclave: the driver adds the page, and some after it, and the leaf starts again.
   if (!host_allows(offset, PROT_READ)) return page_fault(base() + offset);
   std::uint32_t ahead = 1;
@@ -75,6 +77,7 @@ LeafOutcome SoftEnclave::accept_one(std::uint64_t offset, SecinfoFlags wanted) {
     if (auto added = add_missing(offset, kAugmentAhead); !added.ok()) return added;
   }
   EpcmEntry& entry = epc_.entry(*frame_slot(offset) - 1);
+  if (entry.blocked) return page_fault(base() + offset);
   // PR is not compared, the permissions are.
   const bool matches = entry.type == wanted.type() && entry.permissions == wanted.permissions() &&
                        entry.pending == ((wanted.value & SecinfoFlags::kPending) != 0) &&
@@ -128,6 +131,7 @@ LeafOutcome SoftEnclave::eacceptcopy(std::uint64_t secinfo_address, std::uint64_
     if (auto added = add_missing(offset, 1); !added.ok()) return added;
   }
   EpcmEntry& entry = epc_.entry(*frame_slot(offset) - 1);
+  if (entry.blocked) return page_fault(base() + offset);
   const bool fresh =
       entry.pending && !entry.modified && entry.type == PageType::kReg && entry.permissions == kReadWrite;
   if (!fresh) return leaf_error(LeafError::kPageAttributesMismatch);

@@ -99,11 +99,13 @@ SoftEnclave::SoftEnclave(const EnclaveConfig& config, Epc epc, std::shared_ptr<c
 SoftEnclave::~SoftEnclave() {
   if (!created_) return;
   const std::size_t pages = secs_.size / kPageSize;
+  if (version_pages_ != nullptr) ::munmap(version_pages_, std::size_t{epc_.frame_count()} * kPageSize);
   if (config_.want_secret_memory) {
     // Frames of memfd_secret go back to the machine with the mapping; what stood in ordinary memory is wiped first.
     for (std::uint32_t frame = 0; frame < epc_.frame_count(); ++frame) {
       const EpcmEntry& entry = epc_.entry(frame);
-      if (entry.valid && !entry.pending && entry.written && entry.backing == Backing::kPlain) {
+      const bool left = !entry.valid && epc_.dirty(frame, Backing::kPlain);
+      if (left || (entry.valid && !entry.pending && entry.written && entry.backing == Backing::kPlain)) {
         epc_.memory().discard_plain(frame, 1);
       }
     }
@@ -146,7 +148,7 @@ LeafOutcome SoftEnclave::check_page_addition(std::uint64_t offset, SecinfoFlags 
     return general_protection();
   }
   if (!range_fits(offset, kPageSize, secs_.size)) return general_protection();
-  if (*frame_slot(offset) != 0) return page_fault(base() + offset);
+  if (!vacant(offset / kPageSize)) return page_fault(base() + offset);
   return {};
 }
 
@@ -192,6 +194,7 @@ LeafOutcome SoftEnclave::eextend(std::uint64_t offset) {
     return {};
   }
   if ((epc_.entry(slot - 1).permissions & SecinfoFlags::kR) == 0) return general_protection();
+  if (epc_.entry(slot - 1).hidden || epc_.entry(slot - 1).blocked) return page_fault(base() + offset);
   const ByteView chunk(reinterpret_cast<const std::byte*>(base() + offset), sgx::kExtendSize);
   measurement_.eextend(offset, chunk.first<sgx::kExtendSize>());
   return {};
@@ -214,16 +217,20 @@ bool SoftEnclave::place_content(std::uint64_t offset, SecinfoFlags flags, const 
   ProtectedMemory& memory = epc_.memory();
   // A page that the host has not mapped yet cannot be written where it will stand.
   const bool fill_first = !writable || config_.host_pages != nullptr;
-  if (fill_first && !all_zero(content) && !memory.fill_plain(run.first, content)) return false;
+  bool dirty = false;
+  for (std::uint32_t i = 0; i < run.count; ++i) dirty |= epc_.dirty(run.first + i, Backing::kPlain);
+  if (fill_first && (dirty || !all_zero(content)) && !memory.fill_plain(run.first, content)) return false;
   auto backing = memory.map(base() + offset, run.first, run.count, protection_of(flags),
                             writable ? Backing::kSecret : Backing::kPlain);
   if (!backing) return false;
   for (std::uint32_t i = 0; i < run.count; ++i) {
     const std::uint64_t at = std::uint64_t{i} * kPageSize;
     const ByteView page = content.subspan(at, kPageSize);
-    // Frames come zeroed, so a zero page needs no touch: its memory is made when the enclave first uses it.
-    if (!fill_first && !all_zero(page))
+    // A frame that is zero needs no touch for a zero page: its memory is made when the enclave first uses it.
+    if (!fill_first && (epc_.dirty(run.first + i, *backing) || !all_zero(page))) {
       std::memcpy(reinterpret_cast<void*>(base() + offset + at), page.data(), kPageSize);
+    }
+    epc_.clean(run.first + i, *backing);
     epc_.entry(run.first + i) = {.linear_offset = offset + at,
                                  .type = PageType::kReg,
                                  .permissions = static_cast<std::uint8_t>(flags.permissions()),
@@ -233,6 +240,7 @@ bool SoftEnclave::place_content(std::uint64_t offset, SecinfoFlags flags, const 
                                  .mapped = static_cast<std::uint8_t>(flags.permissions())};
     *frame_slot(offset + at) = run.first + i + 1;
   }
+  pages_added_ += run.count;
   return true;
 }
 
@@ -254,6 +262,7 @@ LeafOutcome SoftEnclave::add_thread(std::uint64_t offset, ByteView content) {
   thread.well_formed = true;
   thread.valid = true;
   thread_table_[offset / kPageSize] = &thread;
+  ++pages_added_;
   return {};
 }
 
@@ -307,15 +316,15 @@ LeafOutcome SoftEnclave::eaug_locked(std::uint64_t offset, std::uint32_t count, 
   if (!initialised() || offset % kPageSize != 0 || !range_fits(offset, std::uint64_t{count} * kPageSize, size())) {
     return general_protection();
   }
+  count = static_cast<std::uint32_t>(std::min<std::uint64_t>(count, pages_left()));
   while (*added < count) {
     std::uint64_t at = offset + std::uint64_t{*added} * kPageSize;
-    if (*frame_slot(at) != 0) return page_fault(base() + at);
+    if (!vacant(at / kPageSize)) return page_fault(base() + at);
     std::uint32_t wanted = 1;
-    while (*added + wanted < count && frames_[at / kPageSize + wanted] == 0) ++wanted;
+    while (*added + wanted < count && vacant(at / kPageSize + wanted)) ++wanted;
     auto run = epc_.allocate(wanted);
     if (!run) return {};
-    // Pending pages are mapped without access: touching one faults until EACCEPT, as it must.
-    auto backing = epc_.memory().map(base() + at, run->first, run->count, PROT_NONE, Backing::kSecret);
+    auto backing = map_pending(at, *run);
     if (!backing) return general_protection();
     for (std::uint32_t i = 0; i < run->count; ++i, at += kPageSize) {
       epc_.entry(run->first + i) = {.linear_offset = at,
@@ -329,8 +338,36 @@ LeafOutcome SoftEnclave::eaug_locked(std::uint64_t offset, std::uint32_t count, 
     }
     *added += run->count;
     added_later_ += run->count;
+    pages_added_ += run->count;
   }
   return {};
+}
+
+std::uint64_t SoftEnclave::pages_left() const {
+  const std::uint64_t limit = config_.page_limit / kPageSize;
+  if (limit == 0) return ~std::uint64_t{0};
+  return limit > pages_added_ ? limit - pages_added_ : 0;
+}
+
+Result<Backing> SoftEnclave::map_pending(std::uint64_t offset, const Epc::Run& run) {
+  // Pending pages are mapped without access: touching one faults until EACCEPT, as it must.
+  ProtectedMemory& memory = epc_.memory();
+  bool dirty = false;
+  for (std::uint32_t i = 0; i < run.count; ++i) dirty |= epc_.dirty(run.first + i, Backing::kSecret);
+  for (std::uint32_t i = 0; i < run.count; ++i) dirty |= epc_.dirty(run.first + i, Backing::kPlain);
+  if (!dirty) return memory.map(base() + offset, run.first, run.count, PROT_NONE, Backing::kSecret);
+  auto window = memory.open_window(run.first, run.count, Backing::kSecret);
+  if (!window) return std::unexpected(window.error());
+  for (std::uint32_t i = 0; i < run.count; ++i) {
+    if (!epc_.dirty(run.first + i, window->backing)) continue;
+    std::memset(window->bytes + std::size_t{i} * kPageSize, 0, kPageSize);
+    epc_.clean(run.first + i, window->backing);
+  }
+  if (auto moved = ProtectedMemory::move_window(*window, base() + offset, PROT_NONE); !moved) {
+    ProtectedMemory::close_window(*window);
+    return std::unexpected(moved.error());
+  }
+  return window->backing;
 }
 
 ThreadState* SoftEnclave::thread_at(std::uint64_t offset) const {

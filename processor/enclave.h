@@ -7,6 +7,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -20,6 +21,8 @@
 #include "processor/epc.h"
 #include "processor/host_pages.h"
 #include "processor/keys.h"
+#include "processor/page_cipher.h"
+#include "processor/page_supply.h"
 #include "processor/tracking.h"
 #include "sgx/builder.h"
 
@@ -67,7 +70,8 @@ struct ThreadState {
 [[nodiscard]] std::uint64_t supported_attributes();
 
 struct EnclaveConfig {
-  std::uint64_t epc_size = 0;  // bytes
+  std::uint64_t epc_size = 0;    // bytes
+  std::uint64_t page_limit = 0;  // bytes: what EADD and EAUG may add, in the EPC and outside; 0: no limit but the EPC's
   bool want_secret_memory = true;
   std::shared_ptr<const WarmMemory> warm = nullptr;
   bool debug_only = false;  // refuse production enclaves at EINIT: the rung protects nothing
@@ -86,6 +90,20 @@ struct GateDescriptor {
   std::uint64_t size;
   ThreadState** threads;  // by page number in ELRANGE; null where the page is no TCS
   void (*exit)();         // for sites that only ever are EEXIT
+};
+
+// A place for the version of a page outside of the EPC: a slot of a VA page.
+struct VersionSlot {
+  std::uint32_t page = 0;  // what EPA gave
+  std::uint32_t index = 0;
+  static constexpr std::uint32_t kSlotsOfPage = sgx::kPageSize / 8;
+};
+
+// What EWB leaves outside and ELD takes back. The host's: changed in any way, it is refused.
+struct EvictedPage {
+  std::uint64_t linear_address = 0;  // PAGEINFO.LINADDR
+  sgx::Pcmd pcmd;
+  std::byte* content = nullptr;  // one encrypted page
 };
 
 class SoftEnclave {
@@ -122,6 +140,60 @@ class SoftEnclave {
   // Eight bytes at an offset that is a multiple of eight, of DEBUG enclaves only, whatever the page's permissions.
   [[nodiscard]] LeafOutcome edbgrd(std::uint64_t offset, std::uint64_t* value);
   [[nodiscard]] LeafOutcome edbgwr(std::uint64_t offset, std::uint64_t value);
+
+  // --- ENCLS: paging (paging.cc). Forms for many pages do what the leaf does page by page, stop at the first that does
+  // not succeed, and say in *done how many did.
+  // Makes the key that EWB encrypts with, and takes the driver that brings pages back (null: nobody does); it must
+  // outlive the last entry. Before the first thread enters. set_supply(): the driver of an enclave that is not paged.
+  [[nodiscard]] Result<void> enable_paging(PageSupply* supply);
+  [[nodiscard]] PageSupply* supply() const { return supply_; }
+  void set_supply(PageSupply* supply) { supply_ = supply; }
+  // EADD and EAUG may bring more pages than the EPC has.
+  [[nodiscard]] bool may_exceed_epc() const { return page_limit() > epc_.frame_count(); }
+  [[nodiscard]] std::uint64_t page_limit() const { return config_.page_limit / sgx::kPageSize; }  // pages
+  // A free page of the EPC becomes a VA page with empty slots.
+  [[nodiscard]] LeafOutcome epa(std::uint32_t* page);
+  [[nodiscard]] LeafOutcome eremove_versions(std::uint32_t page);
+  [[nodiscard]] LeafOutcome eblock(std::uint64_t offset, std::uint32_t count, std::uint32_t* done);
+  // pages[i] is filled from the page at offset + 4096 * i; its `content` says where to.
+  [[nodiscard]] LeafOutcome ewb(std::uint64_t offset, std::span<EvictedPage> pages, std::span<const VersionSlot> slots,
+                                std::uint32_t* done);
+  enum class Loading : std::uint8_t { kUnblocked, kBlocked };  // ELDU, ELDB
+  [[nodiscard]] LeafOutcome eld(Loading kind, std::span<const EvictedPage> pages, std::span<const VersionSlot> slots,
+                                std::uint32_t* done);
+
+  // Has the driver bring pages of the enclave that stand outside, for what the processor itself is about to read while
+  // no thread is inside. What cannot be brought stays where it is.
+  void bring(std::uint64_t offset, std::uint64_t length) const;
+
+  // --- for the driver of paging
+  // The threads that are inside hold no translation from before now. On hardware the driver interrupts every logical
+  // processor to make it so; here EBLOCK changes the process's own page tables, and the operating system has done that
+  // interrupting when it returns. As if every thread inside had left by AEX and come back.
+  void translations_flushed();
+  // Pages that may leave the EPC, neighbours in the EPC and in the enclave, the first in `frame`: REG, not executable,
+  // not the SSA frame that a thread inside would use. count 0: the frame holds none.
+  struct FrameRun {
+    std::uint64_t offset = 0;
+    std::uint32_t count = 0;
+    bool hidden = false;  // all of them or none
+  };
+  [[nodiscard]] FrameRun evictable_run(std::uint32_t frame, std::uint32_t longest) const;
+  [[nodiscard]] std::uint32_t free_frames() const;
+  // Takes the translations of pages away, so that the next access to one of them is a fault that says that it is used;
+  // gives them back. Pages that cannot be hidden are left as they are.
+  void hide(std::uint64_t offset, std::uint32_t count);
+  void reveal(std::uint64_t offset, std::uint32_t count);
+  // Makes sure that a page's mapping is what the EPCM says; false where the machine refuses.
+  [[nodiscard]] bool restore(std::uint64_t offset);
+  enum class PageState : std::uint8_t {
+    kAbsent,   // no page of the EPC
+    kHidden,   // there, without a translation
+    kBlocked,  // there, and EBLOCK has closed it
+    kAllowed,  // there, and the EPCM allows the access
+    kRefused,  // there, and the EPCM does not
+  };
+  [[nodiscard]] PageState page_state(std::uint64_t offset, std::uint8_t permissions) const;
 
   // --- ENCLU, for the enclave itself. Addresses are linear.
   [[nodiscard]] LeafOutcome ereport(std::uint64_t target_info, std::uint64_t report_data, std::uint64_t output);
@@ -214,7 +286,7 @@ class SoftEnclave {
   [[nodiscard]] LeafOutcome debug_target(std::uint64_t offset, EpcmEntry** entry);
   // Whether the EPCM lets the enclave use the page at all.
   [[nodiscard]] static bool accessible(const EpcmEntry& entry) {
-    return entry.type == sgx::PageType::kReg && !entry.pending && !entry.modified;
+    return entry.type == sgx::PageType::kReg && !entry.pending && !entry.modified && !entry.blocked && !entry.hidden;
   }
   // What a page's mapping shall allow as far as the EPCM goes: SecinfoFlags R, W, X.
   [[nodiscard]] std::uint8_t mapping_of(const EpcmEntry& entry) const;
@@ -230,7 +302,25 @@ class SoftEnclave {
   [[nodiscard]] std::uint32_t* frame_slot(std::uint64_t offset) const { return &frames_[offset / sgx::kPageSize]; }
   [[nodiscard]] bool host_allows(std::uint64_t offset, int protection) const;
   [[nodiscard]] LeafOutcome eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
+  // Maps `run` as pending pages at `offset`, zeroed.
+  [[nodiscard]] Result<Backing> map_pending(std::uint64_t offset, const Epc::Run& run);
+  // No page is there and none of the enclave's stands outside.
+  [[nodiscard]] bool vacant(std::uint64_t page) const {
+    return frames_[page] == 0 && (supply_ == nullptr || !supply_->holds(page * sgx::kPageSize));
+  }
+  [[nodiscard]] std::uint64_t pages_left() const;  // until config_.page_limit
 
+  // paging.cc
+  [[nodiscard]] std::uint64_t* version_at(const VersionSlot& slot) const;  // null: no VA page
+  [[nodiscard]] LeafOutcome eblock_one(std::uint64_t offset);
+  [[nodiscard]] LeafOutcome check_eviction(std::uint64_t offset, const VersionSlot& slot) const;
+  [[nodiscard]] bool seal_page(std::uint64_t offset, EvictedPage& page, std::uint64_t version);
+  [[nodiscard]] LeafOutcome check_loading(const EvictedPage& page, const VersionSlot& slot) const;
+  [[nodiscard]] LeafOutcome load_run(Loading kind, std::span<const EvictedPage> pages,
+                                     std::span<const VersionSlot> slots, std::uint32_t* done);
+  [[nodiscard]] LeafOutcome load_frames(Loading kind, const Epc::Run& run, std::span<const EvictedPage> pages,
+                                        std::span<const VersionSlot> slots, std::uint32_t* done);
+  [[nodiscard]] bool in_use_as_ssa(std::uint64_t offset) const;
   EnclaveConfig config_;
   std::shared_ptr<const KeySource> vault_;
   mutable std::mutex lock_;  // Epc, frames_, threads_
@@ -247,6 +337,13 @@ class SoftEnclave {
   GateDescriptor gate_{};
   std::uint64_t added_later_ = 0;
   std::uint64_t permitted_attributes_ = 0;
+  std::uint64_t pages_added_ = 0;  // by EADD and EAUG, less what EREMOVE took
+
+  PageSupply* supply_ = nullptr;
+  std::unique_ptr<PageCipher> cipher_;  // null: no paging
+  std::uint64_t next_version_ = 1;
+  std::uint64_t enclave_id_ = 0;
+  std::byte* version_pages_ = nullptr;  // addresses for every frame as a VA page
 };
 
 // The SSA frame of a thread that is inside, for an asynchronous exit: it was checked at the entry, and the state is

@@ -329,6 +329,9 @@ coffer_gate:
     pop %rdi
     popfq
     pop %rsp
+// The enclave's own stack may have been paged out: a fault here is the enclave's, as one at an instruction of its own.
+    .globl coffer_gate_return
+coffer_gate_return:
     ret
 
 // The enclave named a TCS that nobody is inside of: as a #GP of the ENCLU instruction, which the trap handler sees.

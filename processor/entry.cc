@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -20,7 +21,6 @@ void coffer_serve_turns(coffer::processor::Lane* lane);
 namespace coffer::processor {
 
 using sgx::kPageSize;
-using sgx::SecinfoFlags;
 
 namespace {
 
@@ -272,7 +272,7 @@ bool leaf_has_result(std::uint64_t leaf) {
   return leaf == SGX_ENCLU_EGETKEY || leaf == SGX_ENCLU_EACCEPT || leaf == SGX_ENCLU_EACCEPTCOPY;
 }
 
-LeafOutcome run_leaf(Lane& lane, const LeafOperands& operands) {
+static LeafOutcome run_once(Lane& lane, const LeafOperands& operands) {
   SoftEnclave& enclave = *lane.enclave;
   switch (operands.rax) {
     case SGX_ENCLU_EREPORT:
@@ -293,6 +293,47 @@ LeafOutcome run_leaf(Lane& lane, const LeafOperands& operands) {
       return enclave.emodpe(operands.rbx, operands.rcx, operands.rdx);
     default:
       return general_protection();
+  }
+}
+
+// What the driver has to know of a leaf's page fault. A leaf over many pages is taken up where it stopped: what it has
+// accepted is not pending any more.
+static PageFault describe(const SoftEnclave& enclave, std::uint64_t address, LeafOperands& operands) {
+  PageFault fault{.offset = (address - enclave.base()) & ~(kPageSize - 1)};
+  const bool bulk = operands.rax == kBulkAccept || operands.rax == kBulkExtend;
+  const std::uint64_t count = bulk ? operands.rdx : 1;
+  const bool accepts = operands.rax == SGX_ENCLU_EACCEPT || operands.rax == SGX_ENCLU_EACCEPTCOPY;
+  if ((!bulk && !accepts) || address % kPageSize != 0 || address - operands.rcx >= count * kPageSize) return fault;
+  const std::uint64_t before = (address - operands.rcx) / kPageSize;
+  if (operands.rax != kBulkExtend) {
+    fault.grow = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - before, ~std::uint32_t{0}));
+  }
+  if (bulk) {
+    operands.rcx = address;
+    operands.rdx -= before;
+  }
+  return fault;
+}
+
+LeafOutcome run_leaf(Lane& lane, const LeafOperands& operands) {
+  SoftEnclave& enclave = *lane.enclave;
+  // A page that is there all the same, as often as this, is refused for another reason than its absence.
+  constexpr int kTries = 16;
+  LeafOperands rest = operands;
+  std::uint64_t last_address = 0;
+  for (int tries = 0;;) {
+    const LeafOutcome outcome = run_once(lane, rest);
+    PageSupply* supply = enclave.supply();
+    if (outcome.fault != LeafOutcome::Fault::kPageFault || supply == nullptr ||
+        !enclave.contains(outcome.fault_address)) {
+      return outcome;
+    }
+    // As an AEX, the operating system's page fault and ERESUME.
+    const PageFault fault = describe(enclave, outcome.fault_address, rest);
+    if (supply->resolve(fault) != FaultAnswer::kRetry) return outcome;
+    tries = outcome.fault_address == last_address ? tries + 1 : 0;
+    last_address = outcome.fault_address;
+    if (tries == kTries) return outcome;
   }
 }
 

@@ -17,25 +17,40 @@ std::optional<Epc::Run> Epc::allocate(std::uint32_t count) {
   // Once around, from where the last run ended; a run never wraps.
   for (std::uint32_t step = 0; step < frame_count() && best.count < count; ++step) {
     const std::uint32_t frame = (next_ + step) % frame_count();
-    if (used_[frame] || (frame == 0 && current.count != 0)) {
-      current = {frame, 0};
-      if (used_[frame]) continue;
+    if (frame == 0) current.count = 0;
+    if (used(frame)) {
+      current.count = 0;
+      // A full EPC is mostly full words.
+      if (used_[frame / 64] == ~std::uint64_t{0}) step += 63 - frame % 64;
+      continue;
     }
     if (current.count == 0) current.first = frame;
     ++current.count;
     if (current.count > best.count) best = current;
   }
-  for (std::uint32_t i = 0; i < best.count; ++i) used_[best.first + i] = true;
+  for (std::uint32_t frame = best.first; frame < best.first + best.count; ++frame) {
+    used_[frame / 64] |= std::uint64_t{1} << frame % 64;
+  }
   free_count_ -= best.count;
   next_ = (best.first + best.count) % frame_count();
   return best;
 }
 
+void Epc::set_free(std::uint32_t frame) {
+  epcm_[frame] = EpcmEntry{};
+  used_[frame / 64] &= ~(std::uint64_t{1} << frame % 64);
+  ++free_count_;
+}
+
 void Epc::release(std::uint32_t frame) {
   if (epcm_[frame].backing == Backing::kPlain) memory_.discard_plain(frame, 1);
-  epcm_[frame] = EpcmEntry{};
-  used_[frame] = false;
-  ++free_count_;
+  clean(frame, epcm_[frame].backing);
+  set_free(frame);
+}
+
+void Epc::release_dirty(std::uint32_t frame) {
+  dirty_[frame] = static_cast<std::uint8_t>(dirty_[frame] | bit(epcm_[frame].backing));
+  set_free(frame);
 }
 
 }  // namespace coffer::processor

@@ -25,6 +25,10 @@ struct EpcmEntry {
   Backing backing = Backing::kPlain;
   std::uint8_t mapped = 0;          // what the operating system's mapping allows now: SecinfoFlags R, W, X
   std::uint64_t changed_epoch = 0;  // Tracking::epoch() when EMODPR, EMODT or EBLOCK last changed this entry
+  bool blocked = false;             // EBLOCK: no new translation is made
+  // Not the architecture's: the page is there, but the operating system has taken its translation away to see whether
+  // it is used (SoftEnclave::hide()).
+  bool hidden = false;
 };
 
 class Epc {
@@ -33,13 +37,22 @@ class Epc {
   [[nodiscard]] static Result<Epc> create(std::uint64_t size, bool want_secret,
                                           std::shared_ptr<const WarmMemory> warm = nullptr);
 
-  // A run of `count` neighbouring free frames, or the longest shorter one; nothing where the EPC is full. Frames that
-  // held secret pages before come back zeroed.
+  // A run of `count` neighbouring free frames, or the longest shorter one; nothing where the EPC is full. A frame is
+  // zero unless dirty() says so.
   struct Run {
     std::uint32_t first, count;
   };
   [[nodiscard]] std::optional<Run> allocate(std::uint32_t count);
+  // The page's memory must be zero, or ordinary, which is given back to the machine.
   void release(std::uint32_t frame);
+  // What the page held stays in its memory: whoever takes the frame next overwrites all of it. Memory that is given
+  // back and taken again costs far more than that.
+  void release_dirty(std::uint32_t frame);
+  // True where the frame's memory of this kind holds an earlier page. Taking note that it was overwritten: clean().
+  [[nodiscard]] bool dirty(std::uint32_t frame, Backing backing) const { return (dirty_[frame] & bit(backing)) != 0; }
+  void clean(std::uint32_t frame, Backing backing) {
+    dirty_[frame] = static_cast<std::uint8_t>(dirty_[frame] & ~bit(backing));
+  }
 
   [[nodiscard]] EpcmEntry& entry(std::uint32_t frame) { return epcm_[frame]; }
   [[nodiscard]] const EpcmEntry& entry(std::uint32_t frame) const { return epcm_[frame]; }
@@ -50,10 +63,14 @@ class Epc {
 
  private:
   explicit Epc(ProtectedMemory memory, std::uint32_t frames) : memory_(std::move(memory)), epcm_(frames) {}
+  [[nodiscard]] static std::uint8_t bit(Backing backing) { return backing == Backing::kSecret ? 1 : 2; }
+  [[nodiscard]] bool used(std::uint32_t frame) const { return (used_[frame / 64] >> frame % 64 & 1) != 0; }
+  void set_free(std::uint32_t frame);
 
   ProtectedMemory memory_;
   std::vector<EpcmEntry> epcm_;
-  std::vector<bool> used_ = std::vector<bool>(epcm_.size());
+  std::vector<std::uint64_t> used_ = std::vector<std::uint64_t>(epcm_.size() / 64 + 1);
+  std::vector<std::uint8_t> dirty_ = std::vector<std::uint8_t>(epcm_.size());
   std::uint32_t free_count_ = static_cast<std::uint32_t>(epcm_.size());
   std::uint32_t next_ = 0;  // next-fit: neighbouring pages get neighbouring frames, so their mappings merge
 };

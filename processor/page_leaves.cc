@@ -138,7 +138,7 @@ LeafOutcome SoftEnclave::restrict_one(std::uint64_t offset, std::uint8_t permiss
   if (slot == 0) return page_fault(base() + offset);
   EpcmEntry& entry = epc_.entry(slot - 1);
   if (entry.pending || entry.modified) return leaf_error(LeafError::kPageNotModifiable);
-  if (entry.type != PageType::kReg) return page_fault(base() + offset);
+  if (entry.type != PageType::kReg || entry.blocked) return page_fault(base() + offset);
   if (!initialised()) return general_protection();
   entry.permission_restricted = true;
   entry.permissions &= permissions;
@@ -198,13 +198,14 @@ LeafOutcome SoftEnclave::retype_one(std::uint64_t offset, PageType type) {
   if (slot == 0) return page_fault(base() + offset);
   EpcmEntry& entry = epc_.entry(slot - 1);
   const bool possible = entry.type == PageType::kReg || (entry.type == PageType::kTcs && type == PageType::kTrim);
-  if (!possible) return page_fault(base() + offset);
+  if (!possible || entry.blocked) return page_fault(base() + offset);
   if (entry.pending || entry.modified) return leaf_error(LeafError::kPageNotModifiable);
   if (!initialised()) return general_protection();
   if (type == PageType::kTcs && !copy_thread(offset)) return general_protection();
   // A thread that is inside keeps its TCS until it leaves; nobody enters it again.
   if (entry.type == PageType::kTcs) thread_for(offset).valid = false;
   entry.permission_restricted = false;
+  entry.hidden = false;
   entry.modified = true;
   entry.permissions = 0;
   entry.type = type;
@@ -271,6 +272,7 @@ LeafOutcome SoftEnclave::eremove(std::uint64_t offset) {
   }
   thread_table_[offset / kPageSize] = nullptr;
   epc_.release(frame);
+  --pages_added_;
   return {};
 }
 

@@ -50,6 +50,7 @@ Site jump_to_exit_gate(const GateDescriptor* gate) {
 
 Result<ImageLayout> read_layout(const SoftEnclave& enclave, std::uint64_t offset) {
   ImageLayout layout;
+  enclave.bring(offset, sizeof(layout));
   if (!enclave.pages_allow(offset, sizeof(layout), SecinfoFlags::kR)) {
     return input_error("the image's layout page is not inside the enclave");
   }
@@ -65,6 +66,7 @@ Result<std::vector<LayoutSite>> read_sites(const SoftEnclave& enclave, const Ima
   const std::uint64_t bytes = std::uint64_t{layout.site_count} * sizeof(LayoutSite);
   const std::uint64_t at = layout.layout_offset + sizeof(ImageLayout) + layout.sites_table;
   if (layout.site_count == 0) return std::vector<LayoutSite>{};
+  if (range_fits(layout.sites_table, bytes, layout.blob_size)) enclave.bring(at, bytes);
   if (!range_fits(layout.sites_table, bytes, layout.blob_size) || !enclave.pages_allow(at, bytes, SecinfoFlags::kR)) {
     return input_error("the image's table of system-call sites is damaged");
   }

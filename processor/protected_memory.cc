@@ -121,6 +121,37 @@ Result<Backing> ProtectedMemory::map_run(std::uintptr_t address, std::size_t fra
   return Backing::kPlain;
 }
 
+Result<ProtectedMemory::Window> ProtectedMemory::open_window(std::size_t frame, std::size_t count, Backing backing) {
+  const std::size_t size = count * sgx::kPageSize;
+  void* place = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (place == MAP_FAILED) return system_error("no addresses for enclave memory", errno);
+  auto used = map_run(reinterpret_cast<std::uintptr_t>(place), frame, count, PROT_READ | PROT_WRITE, backing);
+  if (!used) {
+    ::munmap(place, size);
+    return std::unexpected(used.error());
+  }
+  return Window{static_cast<std::byte*>(place), size, *used};
+}
+
+// The page tables move along: the enclave's first access finds them filled. Frames of several files are several
+// mappings, which not every kernel moves in one call.
+static bool move_mapping(std::byte* from, std::size_t size, std::uintptr_t to) {
+  if (::mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, reinterpret_cast<void*>(to)) != MAP_FAILED) return true;
+  if (size == sgx::kPageSize) return false;
+  const std::size_t half = size / sgx::kPageSize / 2 * sgx::kPageSize;
+  return move_mapping(from, half, to) && move_mapping(from + half, size - half, to + half);
+}
+
+Result<void> ProtectedMemory::move_window(const Window& window, std::uintptr_t address, int protection) {
+  if ((protection == (PROT_READ | PROT_WRITE) || ::mprotect(window.bytes, window.size, protection) == 0) &&
+      move_mapping(window.bytes, window.size, address)) {
+    return {};
+  }
+  return system_error("cannot map enclave memory", errno);
+}
+
+void ProtectedMemory::close_window(const Window& window) { ::munmap(window.bytes, window.size); }
+
 Result<void> ProtectedMemory::fill_plain(std::size_t frame, ByteView content) {
   auto offset = static_cast<off_t>(frame * sgx::kPageSize);
   while (!content.empty()) {

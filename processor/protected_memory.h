@@ -46,6 +46,17 @@ class ProtectedMemory {
     host_pages_ = pages;
     host_base_ = base;
   }
+  // The same frames, readable and writable at an address of the processor's own choosing, to be filled before the
+  // enclave sees them: move_window() puts them, with what was written, at `address` in one step, replacing what is
+  // there.
+  struct Window {
+    std::byte* bytes = nullptr;
+    std::size_t size = 0;
+    Backing backing = Backing::kPlain;
+  };
+  [[nodiscard]] Result<Window> open_window(std::size_t frame, std::size_t count, Backing backing);
+  [[nodiscard]] static Result<void> move_window(const Window& window, std::uintptr_t address, int protection);
+  static void close_window(const Window& window);
   // Fills plain frames before they are mapped read-only or executable.
   [[nodiscard]] Result<void> fill_plain(std::size_t frame, ByteView content);
   // Changes bytes of a plain frame (fast paths in code that is mapped without write permission).

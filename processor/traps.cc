@@ -23,6 +23,7 @@ extern const char coffer_entry_begin[];
 extern const char coffer_entry_end[];
 extern const char coffer_exit_landing[];
 extern const char coffer_gate_bad_tcs[];
+extern const char coffer_gate_return[];
 void coffer_signal_return();
 }
 
@@ -56,8 +57,12 @@ void set(ucontext_t* context, int index, std::uint64_t value) {
 // The gate's way to say that the enclave's operands are wrong: still in the enclave's own context.
 bool at_bad_tcs(std::uint64_t rip) { return rip == reinterpret_cast<std::uint64_t>(coffer_gate_bad_tcs); }
 
+// The gate's last instruction, with all of the enclave's context loaded: it reads the enclave's stack, which may have
+// been paged out.
+bool at_gate_return(std::uint64_t rip) { return rip == reinterpret_cast<std::uint64_t>(coffer_gate_return); }
+
 bool in_entry_code(std::uint64_t rip) {
-  return !at_bad_tcs(rip) && rip >= reinterpret_cast<std::uint64_t>(coffer_entry_begin) &&
+  return !at_bad_tcs(rip) && !at_gate_return(rip) && rip >= reinterpret_cast<std::uint64_t>(coffer_entry_begin) &&
          rip < reinterpret_cast<std::uint64_t>(coffer_entry_end);
 }
 

@@ -34,6 +34,9 @@ Ticks work(const std::string& line) {
   if (name == "getpid") return call_getpid(count);
   if (name == "read") return read_one_byte(count, path);
   if (name == "touch") return touch_pages(count);
+  if (name == "walk") return walk_pages(count);
+  if (name == "jump") return jump_in_pages(count);
+  if (name == "seal-pages") return seal_pages(count);
   if (name == "thread") return create_threads(count);
   if (name == "gcm-key") return gcm_and_egetkey(count);
   if (name == "sealer") return seal_with_sealer(count);

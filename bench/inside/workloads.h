@@ -29,4 +29,9 @@ Ticks touch_pages(std::uint64_t count);      // first touches of fresh pages, on
 Ticks create_threads(std::uint64_t count);   // create and join, one after another
 Ticks hand_over_mutex(std::uint64_t count);  // round trips between two threads, over a mutex and condition variables
 
+// Paging. The memory of the first two is touched before the clock starts, and kept.
+Ticks walk_pages(std::uint64_t count);     // a word of each page is read and written, upwards
+Ticks jump_in_pages(std::uint64_t count);  // a word of pages at random is read, anywhere in what walk_pages() touched
+Ticks seal_pages(std::uint64_t count);     // AES-256-GCM of each page, there and back
+
 }  // namespace coffer::bench

@@ -31,8 +31,10 @@ struct Mount {
 
 struct LoadOptions {
   RungKind rung = RungKind::kProcess;
-  std::uint64_t epc_size = 0;  // bytes of protected memory; 0: what the image's size needs
-  bool fast_paths = true;      // patch ENCLU and system-call sites (software rungs; the measurement does not change)
+  // Bytes of protected memory that the enclave uses at once; what it has beyond that is paged out, encrypted. 0: room
+  // for everything.
+  std::uint64_t epc_size = 0;
+  bool fast_paths = true;  // patch ENCLU and system-call sites (software rungs; the measurement does not change)
 };
 
 // What of the image's network this host permits. Patterns as in coffer.toml: "tcp:127.0.0.1:8080".

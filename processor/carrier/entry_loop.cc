@@ -76,8 +76,45 @@ bool EntryLoop::serve_locally(Registers& registers) {
   }
 }
 
+// The SSA frame at `address`, which EENTER or ERESUME found missing.
+bool EntryLoop::bring_frame(std::uint64_t address) {
+  PageSupply* supply = enclave_.supply();
+  const std::uint64_t size = std::uint64_t{enclave_.secs().ssa_frame_size} * sgx::kPageSize;
+  if (supply == nullptr || !enclave_.contains(address, size)) return false;
+  for (std::uint64_t at = 0; at < size; at += sgx::kPageSize) {
+    const PageFault fault{.offset = address - enclave_.base() + at,
+                          .permissions = sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW};
+    if (supply->resolve(fault) != FaultAnswer::kRetry) return false;
+  }
+  return true;
+}
+
+EnterOutcome EntryLoop::perform(Leaf leaf, Registers& registers) {
+  while (true) {
+    EnterOutcome outcome = leaf(enclave_, tcs_offset_, registers);
+    if (outcome.leaf.fault != LeafOutcome::Fault::kPageFault || !bring_frame(outcome.leaf.fault_address)) {
+      return outcome;
+    }
+  }
+}
+
+// The operating system's page-fault handler.
+FaultAnswer EntryLoop::ask_driver(const ExceptionInfo& exception) {
+  constexpr std::uint32_t kWrite = 2;
+  constexpr std::uint32_t kFetch = 16;
+  PageSupply* supply = enclave_.supply();
+  if (supply == nullptr || exception.vector != sgx::vector::kPageFault || !enclave_.contains(exception.address)) {
+    return FaultAnswer::kNotMine;
+  }
+  std::uint8_t permissions = sgx::SecinfoFlags::kR;
+  if ((exception.error_code & kWrite) != 0) permissions = sgx::SecinfoFlags::kW;
+  if ((exception.error_code & kFetch) != 0) permissions = sgx::SecinfoFlags::kX;
+  const std::uint64_t offset = (exception.address - enclave_.base()) & ~(sgx::kPageSize - 1);
+  return supply->resolve({.offset = offset, .permissions = permissions});
+}
+
 LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) {
-  return carry(eenter(enclave_, tcs_offset_, registers), registers, stop);
+  return carry(perform(eenter, registers), registers, stop);
 }
 
 ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, LoopOutcome* outcome, Registers& registers,
@@ -108,21 +145,31 @@ LoopOutcome EntryLoop::carry(EnterOutcome outcome, Registers& registers, const s
       case ExitKind::kExit:
         if (registers.rdi == static_cast<std::uint64_t>(Request::kResume)) {
           // The enclave's handler, which an interrupt may have stopped on its way, is done with the exception.
-          outcome = eresume(enclave_, tcs_offset_, registers);
+          outcome = perform(eresume, registers);
           break;
         }
         if (!serve_locally(registers)) return {};
-        outcome = eenter(enclave_, tcs_offset_, registers);
+        outcome = perform(eenter, registers);
         break;
       case ExitKind::kInterrupt:
-        outcome = eresume(enclave_, tcs_offset_, registers);
+        outcome = perform(eresume, registers);
         break;
-      case ExitKind::kException:
+      case ExitKind::kException: {
+        const FaultAnswer answer = ask_driver(outcome.exception);
+        if (answer == FaultAnswer::kRetry) {
+          outcome = perform(eresume, registers);
+          break;
+        }
         // The enclave's handler runs at the next SSA frame; where that was the last one, EENTER fails and this ends.
         last = outcome.exception;
+        if (answer == FaultAnswer::kLost) {
+          last.signal = SIGBUS;
+          return {.dead = true, .exception = last};
+        }
         registers = {static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
-        outcome = eenter(enclave_, tcs_offset_, registers);
+        outcome = perform(eenter, registers);
         break;
+      }
       case ExitKind::kNone:
         return {.dead = true, .exception = last};
     }

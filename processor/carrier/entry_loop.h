@@ -51,6 +51,10 @@ class EntryLoop {
  private:
   [[nodiscard]] LoopOutcome carry(EnterOutcome outcome, Registers& registers, const std::atomic<bool>& stop);
   [[nodiscard]] bool serve_locally(Registers& registers);
+  using Leaf = EnterOutcome (*)(SoftEnclave&, std::uint64_t, Registers&);
+  [[nodiscard]] EnterOutcome perform(Leaf leaf, Registers& registers);
+  [[nodiscard]] bool bring_frame(std::uint64_t address);
+  [[nodiscard]] FaultAnswer ask_driver(const ExceptionInfo& exception);
 
   SoftEnclave& enclave_;
   ParkingLot& lot_;

@@ -89,7 +89,7 @@ ControlAnswer Control::place_worker(const ControlMessage& message) {
 
 ControlAnswer Control::create(const ControlMessage& message) {
   if (enclave_ != nullptr) return failed("this cell has its enclave already");
-  auto made = processor::SoftEnclave::make({.epc_size = message.a, .warm = warm_}, vault_);
+  auto made = processor::SoftEnclave::make({.epc_size = message.a, .page_limit = message.b, .warm = warm_}, vault_);
   if (!made) return failed(made.error().message);
   const sgx::CreateParameters parameters{.size = message.size,
                                          .ssa_frame_size = message.ssa_frame_size,
@@ -98,7 +98,10 @@ ControlAnswer Control::create(const ControlMessage& message) {
   auto created = (*made)->ecreate(parameters);
   if (!created) return failed(created.error().message);
   if (!created->ok()) return from(*created);
+  auto pager = processor::Pager::attach(**made);
+  if (!pager) return failed(pager.error().message);
   enclave_ = std::move(*made);
+  pager_ = std::move(*pager);
   return done();
 }
 
@@ -113,8 +116,8 @@ ControlAnswer Control::add_pages(const ControlMessage& message) {
     const std::size_t piece = std::min<std::uint64_t>(kCopyPiece, message.c - at);
     std::memcpy(page_buffer_.data(), reinterpret_cast<const void*>(message.b + at), piece);
     const LeafOutcome outcome =
-        enclave_->eadd(message.a + at, sgx::SecinfoFlags{message.d}, ByteView(page_buffer_).first(piece),
-                       static_cast<sgx::ExtendMask>(message.e));
+        pager_->add_pages(message.a + at, sgx::SecinfoFlags{message.d}, ByteView(page_buffer_).first(piece),
+                          static_cast<sgx::ExtendMask>(message.e));
     if (!outcome.ok()) return from(outcome);
   }
   return done();
@@ -127,7 +130,9 @@ ControlAnswer Control::init(const ControlMessage& message) {
   std::memcpy(&sigstruct, reinterpret_cast<const void*>(message.b), sizeof(sigstruct));
   const LeafOutcome outcome = enclave_->einit(sigstruct);
   page_buffer_ = {};
-  return from(outcome);
+  if (!outcome.ok()) return from(outcome);
+  auto sized = pager_->check_size();
+  return sized ? done() : failed(sized.error().message);
 }
 
 ControlAnswer Control::fast_paths(const ControlMessage& message) {

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "boundary/slot.h"
 #include "processor/carrier/entry_loop.h"
+#include "processor/pager/pager.h"
 
 namespace coffer::cell {
 
@@ -44,6 +45,7 @@ class Control {
   std::shared_ptr<const processor::KeySource> vault_;
   std::shared_ptr<const processor::WarmMemory> warm_;
   std::unique_ptr<processor::SoftEnclave> enclave_;
+  std::unique_ptr<processor::Pager> pager_;
   std::unique_ptr<processor::ParkingLot> lot_;
   std::vector<bool> workers_;                       // by thread index
   std::unique_ptr<std::atomic<int>[]> worker_ids_;  // the same: thread ids, 0 until a worker has told its own

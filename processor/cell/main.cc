@@ -22,6 +22,7 @@
 #include "processor/cell/vault.h"
 #include "processor/lanes.h"
 #include "processor/launch/launch.h"
+#include "processor/secret_heap.h"
 
 namespace {
 
@@ -109,6 +110,8 @@ int main(int argc, char** argv) {
     [[maybe_unused]] const ssize_t written = ::write(2, kUsage.data(), kUsage.size());
     return 2;
   }
+  // Before OpenSSL is first used.
+  processor::make_secret_heap();
   // One arena: the allocator would otherwise ask /sys for the number of CPUs, which the filter forbids.
   ::mallopt(M_ARENA_MAX, 1);
   auto ready = get_ready(argv);

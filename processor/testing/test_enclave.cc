@@ -163,6 +163,7 @@ UnsignedEnclave build_before_einit(const TestEnclaveOptions& options) {
   UnsignedEnclave result;
   TestEnclave& made = result.built;
   auto enclave = SoftEnclave::make({.epc_size = options.epc_size,
+                                    .page_limit = options.page_limit,
                                     .want_secret_memory = options.secret_memory,
                                     .debug_only = options.debug_only,
                                     .new_code = options.new_code},

@@ -24,6 +24,7 @@ struct TestEnclaveOptions {
   std::uint32_t ssa_count = 2;
   std::uint32_t threads = 1;
   std::uint64_t epc_size = TE_SIZE;
+  std::uint64_t page_limit = 0;
   bool secret_memory = true;
   bool debug_only = false;
   bool new_code = false;

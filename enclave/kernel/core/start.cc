@@ -186,7 +186,8 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   current_thread().thread_id = kProcessId;
   read_own_attributes();
   init_crypto();
-  if (!commit_program_memory()) panic("the EPC is too small for the program; give a larger --epc");
+  if (!commit_program_memory())
+    panic("there is no memory for the program; sign with a larger --heap-max, or give a larger --epc");
   init_dispatch(std::clamp<std::uint64_t>(input.info.cpu_count, 1, 4096));
   std::string program = "/" + std::string(layout_text(layout().name_offset, layout().name_size));
   std::vector<std::uint64_t> auxiliary = auxiliary_vector();
