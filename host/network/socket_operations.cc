@@ -126,12 +126,12 @@ Answer NetworkService::send(const Call& call, Socket& socket) {
   constexpr std::uint64_t kNoLimit = 0xffffffff;
   const std::uint64_t timeout = how >> 32 == kNoLimit ? Waits::kForever : (how >> 32) * kMilliseconds;
   const int flags = static_cast<int>(how & kPassed) | MSG_NOSIGNAL;
-  const std::int64_t sent = persist(
-      waits_, call.thread, socket.file.get(), POLLOUT, (how & kSocketWait) != 0, timeout, [&]() -> std::int64_t {
-        return ::sendto(socket.file.get(), call.exchange.data() + kSocketDataOffset, length, flags,
-                        address_size != 0 ? reinterpret_cast<sockaddr*>(&address) : nullptr,
-                        static_cast<socklen_t>(address_size));
-      });
+  const auto data = call.exchange.subspan(kSocketDataOffset, length);
+  const auto* to = address_size != 0 ? reinterpret_cast<const sockaddr*>(&address) : nullptr;
+  const auto to_size = static_cast<socklen_t>(address_size);
+  const int file = socket.file.get();
+  const auto attempt = [=]() -> std::int64_t { return ::sendto(file, data.data(), data.size(), flags, to, to_size); };
+  const std::int64_t sent = persist(waits_, call.thread, file, POLLOUT, (how & kSocketWait) != 0, timeout, attempt);
   return {.result = sent, .extra = {}};
 }
 
