@@ -22,6 +22,9 @@ constexpr const char* kExamples =
 #ifdef COFFER_VERB_run
     "  coffer run hello.enclave -- world               run it\n"
 #endif
+#ifdef COFFER_VERB_emulate
+    "  coffer emulate -- ./sgx-program                 run a program made for SGX hardware\n"
+#endif
 #ifdef COFFER_VERB_report
     "  coffer report --help                            what an enclave's report proves\n"
 #endif
@@ -45,6 +48,9 @@ void add_verbs(CLI::App& app, int& status) {
 #endif
 #ifdef COFFER_VERB_seal
   add_seal(app, status);
+#endif
+#ifdef COFFER_VERB_emulate
+  add_emulate(app, status);
 #endif
 #ifdef COFFER_VERB_doctor
   add_doctor(app, status);

@@ -106,6 +106,9 @@ coffer_exit_landing:
     .type coffer_resume, @function
 coffer_resume:
     SAVE_HOST
+// The same with nothing to come back to: leaving is an exit of ordinary code's entry (raw_entry.h).
+    .globl coffer_resume_raw
+coffer_resume_raw:
     mov LANE_XSAVE_MASK(%rdi), %rax
     mov %rax, %rdx
     shr $32, %rdx

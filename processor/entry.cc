@@ -73,20 +73,20 @@ LeafOutcome claim(SoftEnclave& enclave, std::uint64_t tcs_offset, ThreadState** 
 void prepare_lane(Lane& lane, SoftEnclave& enclave, ThreadState& thread) {
   lane.enclave = &enclave;
   lane.thread = &thread;
+  lane.at_entry = false;
+  lane.raw = false;
   lane.exit_kind = ExitKind::kNone;
   lane.tcs_address = enclave.base() + thread.offset;
   lane.xsave_mask = enclave.secs().attributes.xfrm;
   thread.lane = &lane;
 }
 
-EnterOutcome finish(Lane& lane, ThreadState& thread, Registers& registers) {
+EnterOutcome finish(Lane& lane, Registers& registers) {
   EnterOutcome outcome;
   outcome.kind = lane.exit_kind;
   outcome.exception = lane.exception;
   if (outcome.kind == ExitKind::kExit) registers = lane.registers;
-  thread.lane = nullptr;
-  lane.thread = nullptr;
-  thread.busy.store(false, std::memory_order_release);
+  end_entry(lane);
   return outcome;
 }
 
@@ -184,6 +184,7 @@ LeafOutcome prepare_entry(SoftEnclave& enclave, ThreadState& thread, Lane** read
   lane->entry = enclave.base() + tcs.entry_offset;
   lane->enclave_fs = thread.left_fs != 0 ? std::exchange(thread.left_fs, 0) : fs_base;
   lane->enclave_gs = gs_base;
+  lane->at_entry = true;
   *ready = lane;
   return {};
 }
@@ -193,10 +194,23 @@ EnterOutcome start_at_entry(SoftEnclave& enclave, ThreadState& thread, Registers
   if (auto prepared = prepare_entry(enclave, thread, &lane); !prepared.ok()) return {.leaf = prepared};
   lane->registers = registers;
   coffer_enter(lane);
-  return finish(*lane, thread, registers);
+  return finish(*lane, registers);
 }
 
 }  // namespace
+
+void end_entry(Lane& lane) {
+  ThreadState& thread = *lane.thread;
+  thread.lane = nullptr;
+  lane.thread = nullptr;
+  thread.busy.store(false, std::memory_order_release);
+}
+
+LeafOutcome begin_enter(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane) {
+  ThreadState* thread = nullptr;
+  if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return taken;
+  return prepare_entry(enclave, *thread, lane);
+}
 
 EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
   ThreadState* thread = nullptr;
@@ -229,34 +243,47 @@ ServeEnd serve_turns(SoftEnclave& enclave, std::uint64_t tcs_offset, boundary::S
   coffer_serve_turns(lane);
   lane->slot = nullptr;
   *served = lane->turns;
-  if (lane->serve_end == ServeEnd::kLeft) *left = finish(*lane, thread, registers);
+  if (lane->serve_end == ServeEnd::kLeft) *left = finish(*lane, registers);
   lane->thread = nullptr;
   return lane->serve_end;
 }
 
-EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
+LeafOutcome begin_resume(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** ready) {
   ThreadState* thread = nullptr;
-  if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return {.leaf = taken};
+  if (auto taken = claim(enclave, tcs_offset, &thread); !taken.ok()) return taken;
   sgx::Tcs& tcs = thread->tcs;
-  if (tcs.current_ssa == 0) return give_up(*thread, general_protection());
+  if (tcs.current_ssa == 0) return give_up(*thread, general_protection()).leaf;
   if (!enclave.frame_usable(*thread, tcs.current_ssa - 1)) {
-    return give_up(*thread, page_fault(enclave.base() + enclave.frame_offset(*thread, tcs.current_ssa - 1)));
+    return give_up(*thread, page_fault(enclave.base() + enclave.frame_offset(*thread, tcs.current_ssa - 1))).leaf;
   }
   const SsaFrame frame = ssa_frame(enclave, *thread, tcs.current_ssa - 1);
   // AEX-Notify: the enclave hears of the exit first, at its entry, and goes on by itself (EDECCSSA).
   const bool notify = (tcs.flags & sgx::tcs_flag::kAexNotify) != 0 && (frame.gpr->aex_notify & 1) != 0;
-  if (notify) return start_at_entry(enclave, *thread, registers);
+  if (notify) return prepare_entry(enclave, *thread, ready);
   Lane* lane = this_lane();
-  if (lane == nullptr) return give_up(*thread, general_protection());
+  if (lane == nullptr) return give_up(*thread, general_protection()).leaf;
   prepare_lane(*lane, enclave, *thread);
   load_frame(*lane, frame);
   if (!canonical(lane->iret_frame[0]) || !canonical(lane->enclave_fs) || !canonical(lane->enclave_gs)) {
     thread->lane = nullptr;
-    return give_up(*thread, general_protection());
+    return give_up(*thread, general_protection()).leaf;
   }
   --tcs.current_ssa;
-  coffer_resume(lane);
-  return finish(*lane, *thread, registers);
+  lane->ssa_gpr = frame.gpr;
+  *ready = lane;
+  return {};
+}
+
+EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
+  Lane* lane = nullptr;
+  if (auto begun = begin_resume(enclave, tcs_offset, &lane); !begun.ok()) return {.leaf = begun};
+  lane->registers = registers;
+  if (lane->at_entry) {
+    coffer_enter(lane);
+  } else {
+    coffer_resume(lane);
+  }
+  return finish(*lane, registers);
 }
 
 // EDECCSSA (SDM 3D 40.4): the frame below becomes the current one, as if it had just been entered from.

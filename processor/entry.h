@@ -60,7 +60,7 @@ struct alignas(64) Lane {
   std::uint64_t dispatch = 0;  // byte 0 is Syscall User Dispatch's selector, on `inline`; 1 blocks
   std::uint64_t iret_frame[5] = {};
   std::uint64_t resume_gpr[16] = {};  // rax rcx rdx rbx rbp rsi rdi r8..r15, in GprArea's order without rsp
-  std::uint64_t unused = 0;
+  std::uint64_t aep = 0;              // of an entry by ordinary code (raw_entry.h)
   alignas(64) std::byte xsave[kXsaveRoom] = {};
 
   SoftEnclave* enclave = nullptr;
@@ -74,8 +74,11 @@ struct alignas(64) Lane {
   std::uint64_t polls = 0;  // looks at the turn before it returns
   std::uint64_t turns = 0;  // that were served
   ServeEnd serve_end = ServeEnd::kNoTurn;
+  bool at_entry = false;       // made ready to start at the TCS's entry point, not to go on
+  bool raw = false;            // entered by ENCLU of ordinary code: exits as the architecture does, to no caller here
+  std::uint64_t host_rbp = 0;  // of a raw entry, as host_rsp
 };
-static_assert(offsetof(Lane, thread) == LANE_THREAD && offsetof(Lane, slot) == LANE_SLOT &&
+static_assert(offsetof(Lane, aep) == LANE_AEP && offsetof(Lane, thread) == LANE_THREAD && offsetof(Lane, slot) == LANE_SLOT &&
               offsetof(Lane, generation_now) == LANE_GENERATION_NOW && offsetof(Lane, generation) == LANE_GENERATION &&
               offsetof(Lane, polls) == LANE_POLLS && offsetof(Lane, turns) == LANE_TURNS &&
               offsetof(Lane, serve_end) == LANE_SERVE_END);
@@ -107,6 +110,13 @@ struct EnterOutcome {
 [[nodiscard]] EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
 [[nodiscard]] EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
 
+// The first halves of them, for whoever carries the registers itself: EENTER's or ERESUME's checks; on success the TCS is
+// taken and *lane is ready for coffer_enter or coffer_resume.
+[[nodiscard]] LeafOutcome begin_enter(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane);
+[[nodiscard]] LeafOutcome begin_resume(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane);
+// The thread has left: gives its TCS back.
+void end_entry(Lane& lane);
+
 // EENTER of the TCS at `tcs_offset` on the calling thread each time that the slot's turn is the cell's, and the turn
 // given back with each remote request: as eenter() in a loop, for what spins. After `polls` looks without a turn it
 // returns; *served is then how many there were. For kLeft, *left and `registers` are eenter()'s. The slot is the host's
@@ -128,6 +138,7 @@ void track_and_flush(SoftEnclave& enclave);
 enum class SyscallTrap {
   kSeccomp,       // the process has a filter that answers RET_TRAP inside ELRANGE (the cell)
   kUserDispatch,  // Syscall User Dispatch per thread (inline)
+  kNone,          // `syscall` inside an enclave reaches the operating system
 };
 [[nodiscard]] Result<void> install_traps(SyscallTrap how);
 

@@ -21,6 +21,7 @@
 #define LANE_DISPATCH 136
 #define LANE_IRET_FRAME 144
 #define LANE_RESUME_GPR 184
+#define LANE_AEP 312
 #define LANE_XSAVE 320
 #define LANE_THREAD 3400
 #define LANE_SLOT 3448
@@ -40,6 +41,10 @@
 #define GATE_SIZE 16
 #define GATE_THREADS 24
 #define GATE_EXIT 32
+
+#define EXIT_SITES_BASE 0
+#define EXIT_SITES_SIZE 8
+#define EXIT_SITES_THREADS 16
 
 #define EXIT_KIND_EEXIT 1
 

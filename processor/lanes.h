@@ -14,6 +14,8 @@ struct Lane;
 [[nodiscard]] Lane* make_lane();
 inline constinit thread_local Lane* lane_of_thread = nullptr;
 [[nodiscard]] inline Lane* this_lane() { return lane_of_thread != nullptr ? lane_of_thread : make_lane(); }
+// True where the calling thread has one: then its alternate signal stack is the lane's.
+[[nodiscard]] inline bool has_lane() { return lane_of_thread != nullptr; }
 // The lane whose block holds this stack address; null for any other address. Async-signal-safe, needs no TLS.
 [[nodiscard]] Lane* lane_of_stack(std::uintptr_t address);
 // Puts the blocks of lanes made from now on into memfd_secret where the machine gives it: what an enclave thread had in

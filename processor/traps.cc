@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <mutex>
@@ -17,6 +18,7 @@
 #include "base/secret.h"
 #include "processor/entry.h"
 #include "processor/lanes.h"
+#include "processor/raw_entry.h"
 
 extern "C" {
 extern const char coffer_entry_begin[];
@@ -24,6 +26,9 @@ extern const char coffer_entry_end[];
 extern const char coffer_exit_landing[];
 extern const char coffer_gate_bad_tcs[];
 extern const char coffer_gate_return[];
+extern const char coffer_raw_begin[];
+extern const char coffer_raw_end[];
+extern const char coffer_raw_exit_trap[];
 void coffer_signal_return();
 }
 
@@ -45,6 +50,8 @@ constexpr std::uintptr_t kDefault = 0;
 constexpr std::uintptr_t kIgnore = 1;
 constexpr unsigned long kSaRestorer = 0x04000000;
 
+bool is_trap(int signal) { return std::ranges::find(kTrapSignals, signal) != kTrapSignals.end(); }
+
 std::array<KernelSigaction, 65> previous_actions;
 
 std::uint64_t get(const ucontext_t* context, int index) {
@@ -61,9 +68,15 @@ bool at_bad_tcs(std::uint64_t rip) { return rip == reinterpret_cast<std::uint64_
 // been paged out.
 bool at_gate_return(std::uint64_t rip) { return rip == reinterpret_cast<std::uint64_t>(coffer_gate_return); }
 
+// The same for a patched EEXIT site whose thread it could not tell.
+bool at_raw_exit(std::uint64_t rip) { return rip == reinterpret_cast<std::uint64_t>(coffer_raw_exit_trap); }
+
 bool in_entry_code(std::uint64_t rip) {
-  return !at_bad_tcs(rip) && !at_gate_return(rip) && rip >= reinterpret_cast<std::uint64_t>(coffer_entry_begin) &&
-         rip < reinterpret_cast<std::uint64_t>(coffer_entry_end);
+  const auto between = [rip](const char* begin, const char* end) {
+    return rip >= reinterpret_cast<std::uint64_t>(begin) && rip < reinterpret_cast<std::uint64_t>(end);
+  };
+  return !at_bad_tcs(rip) && !at_gate_return(rip) && !at_raw_exit(rip) &&
+         (between(coffer_entry_begin, coffer_entry_end) || between(coffer_raw_begin, coffer_raw_end));
 }
 
 std::uint8_t vector_of(int signal, const siginfo_t* info, std::uint64_t trap_number) {
@@ -200,6 +213,7 @@ void asynchronous_exit(ucontext_t* context, Lane& lane, const ExceptionInfo* exc
                 REG_R12, REG_R13, REG_R14, REG_R15}) {
     set(context, r, 0);
   }
+  if (lane.raw) return raw_asynchronous_exit(context, lane);
   return_to_host(context, lane, exception == nullptr ? ExitKind::kInterrupt : ExitKind::kException);
 }
 
@@ -213,6 +227,14 @@ bool at_enclu(const SoftEnclave& enclave, std::uint64_t rip) {
 // The faithful path of ENCLU: the instruction trapped as #UD. True where the enclave goes on or has left; false where
 // the leaf itself faulted, with *exception changed to that fault.
 bool emulate_enclu(ucontext_t* context, Lane& lane, ExceptionInfo* exception) {
+  if (get(context, REG_RAX) == SGX_ENCLU_EEXIT && lane.raw) {
+    SoftEnclave& enclave = *lane.enclave;
+    const std::uint64_t site = get(context, REG_RIP);
+    lane.exit_kind = ExitKind::kExit;
+    raw_exit(context, lane);
+    if (raw_hooks().exit_trapped != nullptr && enclave.contains(site)) raw_hooks().exit_trapped(enclave, site);
+    return true;
+  }
   if (get(context, REG_RAX) == SGX_ENCLU_EEXIT) {
     lane.registers = {get(context, REG_RDI), get(context, REG_RSI), get(context, REG_RDX), get(context, REG_R8),
                       get(context, REG_R9)};
@@ -245,13 +267,17 @@ bool emulate_enclu(ucontext_t* context, Lane& lane, ExceptionInfo* exception) {
 void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lane& lane) {
   asm volatile("rdgsbase %0" : "=r"(lane.enclave_gs));
   if (signal == interrupt_signal()) return asynchronous_exit(context, lane, nullptr);
+  if (!is_trap(signal)) return asynchronous_exit(context, lane, nullptr);
+  if (lane.raw && signal == SIGSEGV) {
+    lane.enclave->demand_page(get(context, REG_CR2), static_cast<std::uint32_t>(get(context, REG_ERR)));
+  }
   ExceptionInfo exception = describe(signal, info, context, *lane.enclave);
   if (signal == SIGSYS) set(context, REG_RIP, get(context, REG_RIP) - 2);
   // INT3 is a fault inside an enclave (SDM 3D, "Behavior of INT3 inside an enclave"), a trap outside.
   if (exception.vector == sgx::vector::kBreakpoint) set(context, REG_RIP, get(context, REG_RIP) - 1);
   const std::uint64_t rip = get(context, REG_RIP);
   if (at_bad_tcs(rip)) exception.vector = sgx::vector::kGeneralProtection;
-  if (signal == SIGILL && at_enclu(*lane.enclave, rip)) {
+  if (signal == SIGILL && (at_enclu(*lane.enclave, rip) || at_raw_exit(rip))) {
     lane.inside = 0;
     const bool done = emulate_enclu(context, lane, &exception);
     if (done) {
@@ -262,10 +288,14 @@ void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lan
   asynchronous_exit(context, lane, &exception);
 }
 
+// Runs the program's own handler, as the kernel would have: under its mask, once where it asked for that. The kernel
+// gives the mask back when the processor's handler returns.
 void chain(int signal, siginfo_t* info, void* context) {
-  const KernelSigaction& previous = previous_actions[signal];
+  const KernelSigaction previous = previous_actions[static_cast<std::size_t>(signal)];
   if (previous.handler == kIgnore) return;
   if (previous.handler != kDefault) {
+    if ((previous.flags & SA_RESETHAND) != 0) previous_actions[static_cast<std::size_t>(signal)] = {};
+    if (previous.mask != 0) ::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &previous.mask, nullptr, 8);
     reinterpret_cast<void (*)(int, siginfo_t*, void*)>(previous.handler)(signal, info, context);
     return;
   }
@@ -273,6 +303,36 @@ void chain(int signal, siginfo_t* info, void* context) {
   KernelSigaction action{};
   ::syscall(SYS_rt_sigaction, signal, &action, nullptr, 8);
   if (info->si_code <= 0) ::syscall(SYS_tgkill, ::getpid(), ::syscall(SYS_gettid), signal);
+}
+
+// A signal of ordinary code: ENCLU, what the hooks serve, or the program's own affair.
+void outside(int signal, siginfo_t* info, ucontext_t* context) {
+  constexpr std::array<std::uint8_t, 3> kEnclu = {0x0f, 0x01, 0xd7};
+  const std::uint64_t rip = get(context, REG_RIP);
+  const RawHooks& hooks = raw_hooks();
+  if (signal == SIGILL && hooks.enclu != 0 && info->si_code == ILL_ILLOPN &&
+      std::memcmp(reinterpret_cast<const void*>(rip), kEnclu.data(), kEnclu.size()) == 0) {
+    RawFault fault;
+    if (raw_enclu(context, &fault)) return;
+    signal = SIGSEGV;
+    info->si_signo = signal;
+    info->si_addr = reinterpret_cast<void*>(fault.address);
+  }
+  if (hooks.outside == nullptr || !hooks.outside(signal, info, context)) chain(signal, info, context);
+}
+
+// What the operating system does with an asynchronous exit of an enclave that ordinary code has entered: an exception
+// at the ENCLU that asked for it is told to that code, any other is the program's signal, at the AEP.
+void deliver(int signal, siginfo_t* info, ucontext_t* context, const Lane& lane) {
+  const RawHooks& hooks = raw_hooks();
+  const std::uint8_t vector = lane.exception.vector;
+  const bool told = is_trap(signal) && lane.exception.signal != 0 && get(context, REG_RIP) == hooks.enclu &&
+                    vector != sgx::vector::kDebug && vector != sgx::vector::kBreakpoint;
+  if (!told) return chain(signal, info, context);
+  set(context, REG_RIP, hooks.landing);
+  set(context, REG_RDI, vector);
+  set(context, REG_RSI, lane.exception.error_code);
+  set(context, REG_RDX, lane.exception.address);
 }
 
 // The kernel leaves the interrupted code's AC flag in force, under which compiled code would fault at every unaligned
@@ -285,11 +345,13 @@ __attribute__((no_stack_protector, no_sanitize("address", "undefined", "thread")
   auto* context = static_cast<ucontext_t*>(raw);
   Lane* lane = lane_of_stack(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
   if (lane == nullptr) {  // a thread that never entered an enclave
-    if (signal != interrupt_signal()) chain(signal, info, raw);
+    if (signal != interrupt_signal()) outside(signal, info, context);
     return;
   }
   std::uint64_t interrupted_fs = 0;
+  std::uint64_t interrupted_gs = 0;
   asm volatile("rdfsbase %0" : "=r"(interrupted_fs));
+  asm volatile("rdgsbase %0" : "=r"(interrupted_gs));
   asm volatile("wrfsbase %0" ::"r"(lane->host_fs) : "memory");
   clear_alignment_check();
   const std::uint64_t interrupted_dispatch = lane->dispatch;
@@ -297,15 +359,24 @@ __attribute__((no_stack_protector, no_sanitize("address", "undefined", "thread")
   const int saved_errno = errno;
   const bool inside = lane->inside != 0 && !in_entry_code(get(context, REG_RIP));
   if (inside) {
+    const bool entered_raw = lane->raw;
     lane->enclave_fs = interrupted_fs;
     trap_in_enclave(signal, info, context, *lane);
+    if (entered_raw && lane->inside == 0 && lane->exit_kind == ExitKind::kNone && signal != interrupt_signal()) {
+      asm volatile("wrgsbase %0" ::"r"(lane->host_gs) : "memory");
+      deliver(signal, info, context, *lane);
+    }
   } else if (signal != interrupt_signal()) {
-    chain(signal, info, raw);
+    outside(signal, info, context);
   }
   errno = saved_errno;
-  if (!inside || lane->inside != 0) {  // back to where the signal came from
+  if (!inside && lane->inside != 0 && !in_entry_code(get(context, REG_RIP))) {  // ENCLU of ordinary code: EENTER
+    asm volatile("wrfsbase %0" ::"r"(lane->enclave_fs) : "memory");
+    asm volatile("wrgsbase %0" ::"r"(lane->enclave_gs) : "memory");
+  } else if (!inside || lane->inside != 0) {  // back to where the signal came from
     lane->dispatch = interrupted_dispatch;
     asm volatile("wrfsbase %0" ::"r"(interrupted_fs) : "memory");
+    asm volatile("wrgsbase %0" ::"r"(interrupted_gs) : "memory");
   } else {
     asm volatile("wrgsbase %0" ::"r"(lane->host_gs) : "memory");
   }
@@ -324,6 +395,48 @@ Result<void> install(int signal) {
 }
 
 }  // namespace
+
+int program_sigaction(int signal, const struct sigaction* action, struct sigaction* previous) {
+  if (signal <= 0 || signal > 64 || signal == SIGKILL || signal == SIGSTOP) {
+    errno = EINVAL;
+    return -1;
+  }
+  KernelSigaction& kept = previous_actions[static_cast<std::size_t>(signal)];
+  const bool ours = is_trap(signal);
+  KernelSigaction wanted{};
+  if (action != nullptr) {
+    wanted.handler = reinterpret_cast<std::uintptr_t>(action->sa_handler);
+    wanted.flags = static_cast<unsigned long>(action->sa_flags) | kSaRestorer;
+    wanted.restorer = coffer_signal_return;
+    sigset_t mask = action->sa_mask;
+    keep_unblocked(mask);
+    std::memcpy(&wanted.mask, &mask, sizeof(wanted.mask));
+  }
+  KernelSigaction installed = wanted;
+  const bool handler = wanted.handler != kDefault && wanted.handler != kIgnore;
+  if (handler) {
+    installed.handler = reinterpret_cast<std::uintptr_t>(&handle_trap);
+    installed.flags |= SA_SIGINFO | SA_ONSTACK;
+    installed.flags &= ~static_cast<unsigned long>(SA_RESETHAND);
+  }
+  KernelSigaction before = kept;
+  const bool set = action != nullptr && !ours;
+  KernelSigaction in_force;
+  if (!ours && ::syscall(SYS_rt_sigaction, signal, set ? &installed : nullptr, &in_force, 8) != 0) return -1;
+  if (!ours && in_force.handler != reinterpret_cast<std::uintptr_t>(&handle_trap)) before = in_force;
+  if (action != nullptr) kept = wanted;
+  if (previous != nullptr) {
+    *previous = {};
+    previous->sa_sigaction = reinterpret_cast<void (*)(int, siginfo_t*, void*)>(before.handler);
+    previous->sa_flags = static_cast<int>(before.flags & ~kSaRestorer);
+    std::memcpy(&previous->sa_mask, &before.mask, sizeof(before.mask));
+  }
+  return 0;
+}
+
+void keep_unblocked(sigset_t& mask) {
+  for (int signal : kTrapSignals) sigdelset(&mask, signal);
+}
 
 Result<void> install_traps(SyscallTrap how) {
   static std::once_flag once;
