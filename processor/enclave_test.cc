@@ -20,6 +20,7 @@ using testing::build;
 using testing::build_before_einit;
 using testing::TestEnclave;
 using testing::TestEnclaveOptions;
+using testing::UnsignedEnclave;
 using Fault = LeafOutcome::Fault;
 
 constexpr std::uint64_t kRw = SecinfoFlags::kR | SecinfoFlags::kW;
@@ -316,10 +317,23 @@ TEST(Einit, Attributes) {
             LeafError::kSuccess);
 }
 
-TEST(Einit, PlatformKeysAreForNobody) {
+TEST(Einit, PlatformKeysAreForWhomTheDeviceLayerPermits) {
   const std::uint64_t base = TestEnclaveOptions{}.attributes;
-  EXPECT_EQ(einit_error({.attributes = base | sgx::attribute::kProvisionKey}), LeafError::kInvalidAttribute);
-  EXPECT_EQ(einit_error({.attributes = base | sgx::attribute::kEinitTokenKey}), LeafError::kInvalidAttribute);
+  for (std::uint64_t attribute : {sgx::attribute::kProvisionKey, sgx::attribute::kEinitTokenKey}) {
+    EXPECT_EQ(einit_error({.attributes = base | attribute}), LeafError::kInvalidAttribute);
+    UnsignedEnclave ready = build_before_einit({.attributes = base | attribute});
+    ASSERT_TRUE(ready.built.last.ok());
+    ready.built->permit_attributes(attribute);
+    EXPECT_TRUE(ready.built->einit(ready.sigstruct).ok());
+    auto& request = ready.built.data<sgx::KeyRequest>(TE_OPERANDS);
+    request.key_name = static_cast<std::uint16_t>(
+        attribute == sgx::attribute::kProvisionKey ? sgx::KeyName::kProvision : sgx::KeyName::kEinitToken);
+    const std::uint64_t operands = ready.built.address(TE_DATA + TE_OPERANDS);
+    EXPECT_TRUE(ready.built->egetkey(operands, operands + 0x400).ok());
+    request.key_name = static_cast<std::uint16_t>(
+        attribute == sgx::attribute::kProvisionKey ? sgx::KeyName::kEinitToken : sgx::KeyName::kProvision);
+    EXPECT_EQ(ready.built->egetkey(operands, operands + 0x400).error, LeafError::kInvalidAttribute);
+  }
 }
 
 TEST(Einit, KssIdentitiesWantTheKssAttribute) {

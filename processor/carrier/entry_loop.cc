@@ -42,6 +42,18 @@ void ParkingLot::unpark(std::uint64_t thread) {
   }
 }
 
+std::int64_t EntryLoop::restrict_pages(std::uint64_t address, std::uint64_t pages, std::uint64_t permissions) {
+  const std::uint64_t most = enclave_.size() / sgx::kPageSize;
+  if (pages == 0 || pages > most || permissions > 7 || !enclave_.contains(address, pages * sgx::kPageSize)) {
+    return -EINVAL;
+  }
+  const sgx::Secinfo secinfo{sgx::SecinfoFlags{permissions}, {}};
+  const LeafOutcome outcome =
+      enclave_.emodpr(address - enclave_.base(), secinfo, static_cast<std::uint32_t>(pages), nullptr);
+  track_and_flush(enclave_);
+  return outcome.ok() ? 0 : -EFAULT;
+}
+
 bool EntryLoop::serve_locally(Registers& registers) {
   switch (static_cast<Request>(registers.rdi)) {
     case Request::kPark:
@@ -59,6 +71,9 @@ bool EntryLoop::serve_locally(Registers& registers) {
              static_cast<std::uint64_t>(now.tv_nsec));
       return true;
     }
+    case Request::kRestrictPages:
+      answer(registers, restrict_pages(registers.rsi, registers.rdx, registers.r8));
+      return true;
     case Request::kYield:
       ::sched_yield();
       answer(registers, 0);

@@ -55,6 +55,8 @@ class EntryLoop {
   [[nodiscard]] EnterOutcome perform(Leaf leaf, Registers& registers);
   [[nodiscard]] bool bring_frame(std::uint64_t address);
   [[nodiscard]] FaultAnswer ask_driver(const ExceptionInfo& exception);
+  // kRestrictPages, as the operating system's driver does it. 0 or -errno.
+  [[nodiscard]] std::int64_t restrict_pages(std::uint64_t address, std::uint64_t pages, std::uint64_t permissions);
 
   SoftEnclave& enclave_;
   ParkingLot& lot_;

@@ -101,6 +101,7 @@ void append_rules(std::vector<sock_filter>& program, std::span<const int> number
 
 std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size) {
   const std::uint64_t mask = ~(size - 1);
+  const std::uint64_t end = elrange + size;
   std::vector<sock_filter> program = {
       load(kDataArch), skip_unless_equal(AUDIT_ARCH_X86_64, 1), BPF_STMT(BPF_JMP | BPF_JA, 1),
       answer(SECCOMP_RET_KILL_PROCESS),
@@ -108,7 +109,10 @@ std::vector<sock_filter> make_program(std::uint64_t elrange, std::uint64_t size)
       load(kDataIpHigh), BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask >> 32)),
       skip_unless_equal(static_cast<std::uint32_t>(elrange >> 32), 4), load(kDataIpLow),
       BPF_STMT(BPF_ALU | BPF_AND | BPF_K, static_cast<std::uint32_t>(mask)),
-      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1), answer(SECCOMP_RET_TRAP), load(kDataNumber),
+      skip_unless_equal(static_cast<std::uint32_t>(elrange), 1), answer(SECCOMP_RET_TRAP),
+      // Behind an instruction in the last two bytes of ELRANGE it is the first address that is not inside any more.
+      load(kDataIpHigh), skip_unless_equal(static_cast<std::uint32_t>(end >> 32), 3), load(kDataIpLow),
+      skip_unless_equal(static_cast<std::uint32_t>(end), 1), answer(SECCOMP_RET_TRAP), load(kDataNumber),
       // The number says x32 or is an unknown one: no entry of the list equals it.
   };
   append_rules(program, kAllowed);

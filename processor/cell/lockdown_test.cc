@@ -107,6 +107,27 @@ TEST_F(Filter, ForbiddenCallsKill) {
   }
 }
 
+// A `syscall` traps wherever it stands in ELRANGE; the address behind one in the last two bytes is outside already.
+TEST_F(Filter, ASystemCallInTheLastBytesOfTheRangeTraps) {
+  const int status = in_child([] {
+    auto* page = static_cast<std::uint8_t*>(::mmap(reinterpret_cast<void*>(2 * kRange - kPageSize), kPageSize,
+                                                   PROT_READ | PROT_WRITE | PROT_EXEC,
+                                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0));
+    if (page == MAP_FAILED) return kMachineForbids;
+    constexpr std::uint8_t kGetpid[] = {0xb8, SYS_getpid, 0, 0, 0, 0x0f, 0x05};
+    std::uint8_t* code = page + kPageSize - sizeof(kGetpid);
+    std::memcpy(code, kGetpid, sizeof(kGetpid));
+    struct sigaction action{};
+    action.sa_handler = [](int) { ::_exit(42); };
+    ::sigaction(SIGSYS, &action, nullptr);
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || !install_filter(kRange, kRange)) return kMachineForbids;
+    reinterpret_cast<void (*)()>(code)();
+    return 1;
+  });
+  if (exited_with(status, kMachineForbids)) GTEST_SKIP() << "no page at the end of the range on this machine";
+  EXPECT_TRUE(exited_with(status, 42)) << status;
+}
+
 TEST_F(Filter, The32BitEntryIsClosed) {
   const int status = under_filter([] {
     long result = 20;  // getpid of the 32-bit table

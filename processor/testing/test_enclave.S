@@ -33,6 +33,11 @@ coffer_test_code_begin:
     test %rax, %rax
     jz 1f
     lea TE_BLOCK+0x1000(%rbx), %rsp
+    cmpl $0, DATA(TE_HANDLER)
+    je 1f
+2:  incq DATA(TE_HANDLED)
+    cmpl $1, DATA(TE_HANDLER)
+    je 2b
 1:  cmp $TE_CMD_LEAF, %rdi
     je .Lleaf
     cmp $TE_CMD_PATTERN, %rdi

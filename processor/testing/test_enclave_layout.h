@@ -48,6 +48,8 @@
 #define TE_SCRATCH 32
 #define TE_ZERO 48        // sixteen zero bytes
 #define TE_LEVEL 64       // 0: SSE, 1: AVX, 2: AVX-512
+#define TE_HANDLER 72     // entries at CSSA > 0: 0 nothing special, 1 count rounds and stay, 2 count one and go on
+#define TE_HANDLED 80     // those rounds
 #define TE_REGS_IN 0x100  // rax rcx rdx rbx rsp rbp rsi rdi r8..r15 rflags
 #define TE_REGS_OUT 0x200
 #define TE_X87_IN 0x300  // seven registers, 16 bytes apart
