@@ -35,6 +35,10 @@ enum class Request : std::uint64_t {
   // which nothing of it is believed (boundary/monotonic_counters.h).
   kCounter = 8,
 
+  // What only an operating system can do to pages of a running enclave; the enclave checks it with EACCEPT.
+  kRestrictPages = 12,  // RSI = address, RDX = pages, R8 = R, W, X that stay. EMODPR of each, ETRACK, and every thread
+                        // that is inside leaves once. Result: 0 or -errno.
+
   // --- remote: life of the enclave
   kFirstRemote = 16,
   kNextCall = 16,    // RSI = status of the previous call, RDX = its result length. Answer: RSI = function index,

@@ -2,6 +2,7 @@
 // a wrong answer, or take the host's process with it.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -469,6 +470,17 @@ TEST_F(CarrierTest, WrongTimesAndWakeUpsDoNoHarm) {
       EXPECT_TRUE(unharmed(captivity.end())) << static_cast<int>(request) << ", seed " << seed;
     }
   }
+}
+
+// The C library protects relocated data before it runs anything of the program's, and gives up where it cannot.
+TEST_F(CarrierTest, AHostThatRefusesToProtectPagesStopsTheProgramAtItsStart) {
+  Liar liar(Request::kRestrictPages, static_cast<std::uint64_t>(-EFAULT), 10, 1);
+  Captivity captivity(carrier(liar));
+  ASSERT_TRUE(captivity.start(""));
+  const Outcome outcome = captivity.end();
+  ASSERT_TRUE(outcome.status);
+  const auto& [code, signal, detail] = *outcome.status;
+  EXPECT_EQ(code, 127) << "signal " << signal << detail << "; it said: " << outcome.words;
 }
 
 // Handlers entered for nothing, twice and inside each other; faults that nobody handles at first; interrupts

@@ -136,6 +136,10 @@ bool HostileCarrier::serve_locally(std::uint32_t thread, Registers& registers) {
       registers.r8 = static_cast<std::uint64_t>(now.tv_nsec);
       break;
     }
+    case Request::kRestrictPages:
+      registers.rsi =
+          static_cast<std::uint64_t>(processor::restrict_pages(*enclave_, request.rsi, request.rdx, request.r8));
+      break;
     case Request::kCounter: {
       const auto counted = enclave_->counter({.operation = static_cast<boundary::CounterOperation>(request.rsi),
                                               .id = request.rdx,

@@ -42,15 +42,16 @@ void ParkingLot::unpark(std::uint64_t thread) {
   }
 }
 
-std::int64_t EntryLoop::restrict_pages(std::uint64_t address, std::uint64_t pages, std::uint64_t permissions) {
-  const std::uint64_t most = enclave_.size() / sgx::kPageSize;
-  if (pages == 0 || pages > most || permissions > 7 || !enclave_.contains(address, pages * sgx::kPageSize)) {
+std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages,
+                            std::uint64_t permissions) {
+  const std::uint64_t most = enclave.size() / sgx::kPageSize;
+  if (pages == 0 || pages > most || permissions > 7 || !enclave.contains(address, pages * sgx::kPageSize)) {
     return -EINVAL;
   }
   const sgx::Secinfo secinfo{sgx::SecinfoFlags{permissions}, {}};
   const LeafOutcome outcome =
-      enclave_.emodpr(address - enclave_.base(), secinfo, static_cast<std::uint32_t>(pages), nullptr);
-  track_and_flush(enclave_);
+      enclave.emodpr(address - enclave.base(), secinfo, static_cast<std::uint32_t>(pages), nullptr);
+  track_and_flush(enclave);
   return outcome.ok() ? 0 : -EFAULT;
 }
 
@@ -72,7 +73,7 @@ bool EntryLoop::serve_locally(Registers& registers) {
       return true;
     }
     case Request::kRestrictPages:
-      answer(registers, restrict_pages(registers.rsi, registers.rdx, registers.r8));
+      answer(registers, restrict_pages(enclave_, registers.rsi, registers.rdx, registers.r8));
       return true;
     case Request::kYield:
       ::sched_yield();

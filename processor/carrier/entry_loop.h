@@ -34,6 +34,10 @@ struct LoopOutcome {
   ExceptionInfo exception;
 };
 
+// Request::kRestrictPages, as the operating system's driver does it: 0 or -errno. The caller's thread is not inside.
+[[nodiscard]] std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages,
+                                          std::uint64_t permissions);
+
 class EntryLoop {
  public:
   EntryLoop(SoftEnclave& enclave, ParkingLot& lot, std::uint32_t thread, std::uint64_t tcs_offset)
@@ -55,8 +59,6 @@ class EntryLoop {
   [[nodiscard]] EnterOutcome perform(Leaf leaf, Registers& registers);
   [[nodiscard]] bool bring_frame(std::uint64_t address);
   [[nodiscard]] FaultAnswer ask_driver(const ExceptionInfo& exception);
-  // kRestrictPages, as the operating system's driver does it. 0 or -errno.
-  [[nodiscard]] std::int64_t restrict_pages(std::uint64_t address, std::uint64_t pages, std::uint64_t permissions);
 
   SoftEnclave& enclave_;
   ParkingLot& lot_;

@@ -3,6 +3,8 @@
 #include <cstring>
 
 #include "base/secret.h"
+#include "boundary/calls.h"
+#include "enclave/kernel/core/kernel.h"
 
 namespace coffer::kernel {
 
@@ -41,6 +43,22 @@ sgx::LeafError get_key(const sgx::KeyRequest& request, sgx::Bytes<16>* key) {
   *key = operands.key;
   wipe(&operands.key, sizeof(operands.key));
   return static_cast<sgx::LeafError>(result);
+}
+
+bool restrict_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permissions) {
+  const std::uint64_t count = size / sgx::kPageSize;
+  if (count == 0) return true;
+  const Answer answer = call_host(boundary::Request::kRestrictPages, address, count, permissions);
+  if (answer.result != 0) return false;
+  alignas(64) sgx::Secinfo secinfo{};
+  secinfo.flags = sgx::SecinfoFlags::make(sgx::PageType::kReg, permissions | sgx::SecinfoFlags::kPermRestricted);
+  return coffer_accept_range(&secinfo, address, count) == 0;
+}
+
+void extend_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permissions) {
+  alignas(64) sgx::Secinfo secinfo{};
+  secinfo.flags = sgx::SecinfoFlags::make(sgx::PageType::kReg, permissions);
+  if (size != 0) coffer_extend_range(&secinfo, address, size / sgx::kPageSize);
 }
 
 bool accept_pages(std::uint64_t address, std::uint64_t size) {

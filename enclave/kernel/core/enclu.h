@@ -14,6 +14,13 @@ extern "C" std::uint64_t coffer_accept_range(const sgx::Secinfo* secinfo, std::u
 [[nodiscard]] bool make_report(const sgx::TargetInfo& target, const sgx::Bytes<64>& data, sgx::Report* report);
 // EGETKEY; kSuccess with *key set, or the leaf's error.
 [[nodiscard]] sgx::LeafError get_key(const sgx::KeyRequest& request, sgx::Bytes<16>* key);
+extern "C" void coffer_extend_range(const sgx::Secinfo* secinfo, std::uint64_t address, std::uint64_t count);
+
+// Leaves whole pages with these permissions (R, W; none) and no others: the host's EMODPR, checked by EACCEPT. False
+// where the host did not do it; what the pages allow is then unknown until extend_pages().
+[[nodiscard]] bool restrict_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permissions);
+// EMODPE: gives whole pages that are there these permissions, beside what they have.
+void extend_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permissions);
 // EACCEPTs zeroed RW pages; false: the EPC is exhausted.
 [[nodiscard]] bool accept_pages(std::uint64_t address, std::uint64_t size);
 

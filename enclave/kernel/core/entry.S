@@ -252,6 +252,33 @@ coffer_accept_range:
     ret
     .size coffer_accept_range, . - coffer_accept_range
 
+// void coffer_extend_range(const Secinfo*, address, count): EMODPE of neighbouring pages, in the same two forms.
+    .globl coffer_extend_range
+    .type coffer_extend_range, @function
+coffer_extend_range:
+    push %rbx
+    mov %rdi, %rbx
+    mov %rsi, %rcx
+    call .Lextend
+    pop %rbx
+    ret
+.Lextend:
+    mov %gs:TCB_TCS, %r10
+    mov $0x80000006, %eax
+    .balign 16
+    .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
+    .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
+    mov %rdx, %rdi
+.Lnext_extended:
+    mov %gs:TCB_TCS, %r10
+    mov $SGX_ENCLU_EMODPE, %eax
+    ENCLU
+    add $4096, %rcx
+    dec %rdi
+    jnz .Lnext_extended
+    ret
+    .size coffer_extend_range, . - coffer_extend_range
+
 // The system call entry: RAX = number, RCX = where to go on, RSP = the application's, whose red zone is in use. All
 // registers but RAX, RCX and R11 come back as they were.
     .globl coffer_syscall_entry

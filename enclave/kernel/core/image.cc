@@ -5,6 +5,7 @@
 #include "base/bytes.h"
 #include "enclave/kernel/core/enclu.h"
 #include "enclave/kernel/core/kernel.h"
+#include "enclave/kernel/core/program_protection.h"
 #include "enclave/kernel/support/allocator.h"
 
 extern "C" {
@@ -22,6 +23,13 @@ std::uint64_t round_up(std::uint64_t value) { return (value + kPageMask) & ~kPag
 class EnclavePages final : public PageSource {
  public:
   bool commit(std::uintptr_t address, std::size_t size) override { return accept_pages(address, size); }
+  // PROT_READ and PROT_WRITE are the bits of SECINFO.
+  bool restrict(std::uintptr_t address, std::size_t size, int protection) override {
+    return restrict_pages(address, size, static_cast<std::uint64_t>(protection));
+  }
+  void extend(std::uintptr_t address, std::size_t size, int protection) override {
+    extend_pages(address, size, static_cast<std::uint64_t>(protection));
+  }
 };
 
 // Made in place at start: the kernel has no static constructors.
@@ -107,7 +115,9 @@ bool in_program(std::uint64_t address, std::uint64_t size, bool write) {
     const auto& s = layout().segments[i];
     const std::uint64_t begin = (enclave_base() + s.offset) & ~kPageMask;
     const std::uint64_t end = round_up(enclave_base() + s.offset + s.memory_size);
-    if (address >= begin && range_fits(address - begin, size, end - begin)) return (s.permissions & wanted) != 0;
+    if (address >= begin && range_fits(address - begin, size, end - begin)) {
+      return (s.permissions & wanted) != 0 && program_allows(address, size, static_cast<std::uint32_t>(wanted));
+    }
   }
   return false;
 }

@@ -90,6 +90,12 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::map(std::uintptr_t hint, st
     if (!state.tree.reserve(1)) return error(ENOMEM);
   }
   state.add(range, protection & kKnownProtection, static_cast<std::uint32_t>(flags) & kKeptFlags);
+  // Pages that were used before are there already: a guard page made of them must guard.
+  const int rights = State::rights_of(protection);
+  if (rights != (PROT_READ | PROT_WRITE) && !state.restrict_committed(range, rights)) {
+    if (state.reserve_for_removal(range, 0)) state.remove(range);
+    return error(ENOMEM);
+  }
   // As on Linux, the mapping stands even where its pages cannot all be populated.
   if ((flags & (MAP_POPULATE | MAP_LOCKED)) != 0 && protection != PROT_NONE) {
     while (state.fully_mapped(range) && state.commit_step(range) == CommitStep::kAgain) continue;
@@ -122,16 +128,35 @@ AddressSpace::Expected<void> AddressSpace::protect(std::uintptr_t address, std::
   PageRange range{};
   if (!state.to_pages(address, size, &range)) return error(ENOMEM);
   const Lock guard(state.lock);
+  state.settle(range);
   if (!state.fully_mapped(range) || !state.reserve_for(range, 0)) return error(ENOMEM);
   state.split_at(range.begin);
   state.split_at(range.end);
   state.changes.fetch_add(1, std::memory_order_release);
-  for (PageNumber at = range.begin; at < range.end;) {
+  const int rights = State::rights_of(protection);
+  // Rights go first, mapping by mapping, so that everything can be put back where the host does not do its part.
+  bool restricted = true;
+  PageNumber done = range.begin;
+  while (done < range.end && restricted) {
+    const Mapping* mapping = state.tree.find(done);
+    const bool loses = (State::rights_of(mapping->protection) & ~rights) != 0;
+    restricted = !loses || state.restrict_committed({mapping->begin, mapping->end}, rights);
+    done = mapping->end;
+  }
+  for (PageNumber at = range.begin; at < done;) {
     Mapping* mapping = state.tree.find(at);
-    mapping->protection = static_cast<std::uint8_t>(protection);
+    if (restricted) {
+      if ((rights & ~State::rights_of(mapping->protection)) != 0) {
+        state.extend_committed({mapping->begin, mapping->end}, rights);
+      }
+      mapping->protection = static_cast<std::uint8_t>(protection);
+    } else {
+      state.extend_committed({mapping->begin, mapping->end}, State::rights_of(mapping->protection));
+    }
     at = mapping->end;
   }
   state.join(range);
+  if (!restricted) return error(ENOMEM);
   return {};
 }
 
@@ -198,6 +223,8 @@ bool AddressSpace::prepare_access(std::uintptr_t address, std::size_t size, bool
   }
   return true;
 }
+
+void AddressSpace::note_change() { state_->changes.fetch_add(1, std::memory_order_release); }
 
 std::uint64_t AddressSpace::changes() const { return state_->changes.load(std::memory_order_acquire); }
 

@@ -2,14 +2,15 @@
 // pages committed on demand. Freestanding; hosted unit tests use a fake PageSource over ordinary memory.
 //
 // Pages come with EAUG/EACCEPT through PageSource and stay with the enclave once committed: what munmap frees is zeroed
-// at once and reused. Fresh pages are zero. Permissions are the kernel's bookkeeping above EPCM's RW: a page that is
-// not committed faults, and the fault handler asks handle_fault(); executable mappings are refused (W^X, measured code
-// only). Thread-safe; never calls the host. Committing happens outside of the lock; freeing holds it for at most a
-// megabyte's zeroing at a time, but moving (remap, MAP_FIXED over a mapping) for as long as it takes.
+// at once and reused. Fresh pages are zero. A page that is not committed faults, and the fault handler asks
+// handle_fault(); executable mappings are refused (W^X, measured code only). Thread-safe; only protecting committed
+// pages asks the host. Committing happens outside of the lock; freeing holds it for at most a megabyte's zeroing at a
+// time, but moving (remap, MAP_FIXED over a mapping) for as long as it takes.
 //
-// What the bookkeeping cannot do: a page that is committed stays readable and writable for the processor, so PROT_NONE
-// and PROT_READ hold for the kernel's own accesses (prepare_access) and for pages that were never committed, such as
-// fresh guard pages. PROT_EXEC is refused with EACCES.
+// protect() changes what the processor allows of committed pages too: rights go by EMODPR and EACCEPT, which asks the
+// host and holds the lock meanwhile, and come back by EMODPE. What the bookkeeping cannot do: a page that is committed
+// because it was read in a mapping that is not writable stays writable for the processor. PROT_EXEC is refused with
+// EACCES.
 //
 // The range: [bookkeeping | brk area, growing up | mappings, first fit from low addresses ... | the kernel's own, from
 // the top]. Mappings may use the brk area once theirs is full; brk then stops at them, as Linux does.
@@ -28,6 +29,11 @@ class PageSource {
   // EACCEPTs zeroed RW pages at [address, address + size), page-aligned, not committed yet. False: the EPC is
   // exhausted.
   virtual bool commit(std::uintptr_t address, std::size_t size) = 0;
+  // Leaves committed pages with `protection` (PROT_NONE or PROT_READ) for every access, the kernel's too. False where
+  // the host did not do it; extend() then makes them what they were.
+  virtual bool restrict(std::uintptr_t address, std::size_t size, int protection) = 0;
+  // Gives committed pages `protection` (PROT_READ, PROT_READ | PROT_WRITE) beside what they have.
+  virtual void extend(std::uintptr_t address, std::size_t size, int protection) = 0;
 };
 
 class AddressSpace {
@@ -71,6 +77,8 @@ class AddressSpace {
   // A number that changes whenever something that was accessible may have ceased to be: mappings removed or protected.
   // What prepare_access() allowed before stays so while the number does. Never 0.
   [[nodiscard]] std::uint64_t changes() const;
+  // Memory outside of this object lost rights: changes() counts that too.
+  void note_change();
   // The range belongs to this object (mapped or not).
   [[nodiscard]] bool owns(std::uintptr_t address, std::size_t size) const;
 

@@ -70,7 +70,10 @@ AddressSpace::Expected<void> AddressSpace::State::forget(PageRange range, bool z
     PageRange part{std::max(mapping->begin, range.begin), std::min(mapping->end, range.end)};
     if (zeroes) {
       part.end = piece_end(part);
-      zero(part);
+      const int protection = mapping->protection;
+      zero_protected(part, protection);
+      const int rights = rights_of(protection);
+      if (rights != (PROT_READ | PROT_WRITE)) (void)restrict_committed(part, rights);
     }
     range.begin = part.end;
   }

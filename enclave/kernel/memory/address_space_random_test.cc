@@ -63,10 +63,17 @@ class Comparison {
         ASSERT_TRUE(!expected || expected->content == 0);
         continue;
       }
+      // The processor allows what the mapping does; memory that nobody has is the kernel's to give again.
+      const int rights = pages_.rights_at(address_of(page));
+      const int allowed = expected ? expected->protection : PROT_READ | PROT_WRITE;
+      ASSERT_EQ(rights & allowed, allowed) << "page " << page;
+      auto* memory = reinterpret_cast<void*>(address_of(page));
+      if (rights == PROT_NONE) mprotect(memory, kPage, PROT_READ);  // to look at it nevertheless
       const auto* bytes = reinterpret_cast<const unsigned char*>(address_of(page));
       const unsigned char content = expected ? expected->content : 0;
       ASSERT_EQ(bytes[0], content) << "page " << page;
       ASSERT_EQ(std::memcmp(bytes, bytes + 1, kPage - 1), 0) << "page " << page;
+      if (rights == PROT_NONE) mprotect(memory, kPage, PROT_NONE);
     }
     ASSERT_EQ(space_.usage().mapped, mapped * kPage);
   }

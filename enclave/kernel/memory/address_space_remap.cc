@@ -88,12 +88,18 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::remap(std::uintptr_t addres
     if (!state.commit_locked({to.begin + (at - from.begin), to.begin + (run_end - from.begin)})) return error(ENOMEM);
     at = state.committed.next_committed(run_end, moved.end);
   }
+  constexpr int kAll = PROT_READ | PROT_WRITE;
+  const int rights = State::rights_of(mapping.protection);
+  if (rights != kAll) state.extend_committed(moved, kAll);
   state.copy(moved, to.begin);
   if (keep) {
-    state.zero(from);
+    state.zero_protected(from, mapping.protection);
+    if (rights != kAll) (void)state.restrict_committed(from, rights);
   } else {
     state.remove(from);
   }
+  // A host that does not do its part leaves the pages writable: the bookkeeping stands above it.
+  if (rights != kAll) (void)state.restrict_committed(to, rights);
   // What moves out of the brk area is an ordinary mapping from then on.
   state.add(to, mapping.protection, mapping.flags & ~static_cast<std::uint32_t>(kBreakMapping));
   return state.address_of(to.begin);

@@ -117,6 +117,37 @@ void AddressSpace::State::zero(PageRange range) {
   }
 }
 
+int AddressSpace::State::rights_of(int protection) {
+  if ((protection & PROT_WRITE) != 0) return PROT_READ | PROT_WRITE;
+  return protection & PROT_READ;
+}
+
+bool AddressSpace::State::restrict_committed(PageRange range, int rights) {
+  PageNumber at = committed.next_committed(range.begin, range.end);
+  while (at < range.end) {
+    const PageNumber run_end = committed.next_uncommitted(at, range.end);
+    if (!source.restrict(address_of(at), std::size_t{run_end - at} * kPageSize, rights)) return false;
+    at = committed.next_committed(run_end, range.end);
+  }
+  return true;
+}
+
+void AddressSpace::State::extend_committed(PageRange range, int rights) {
+  if (rights == PROT_NONE) return;
+  PageNumber at = committed.next_committed(range.begin, range.end);
+  while (at < range.end) {
+    const PageNumber run_end = committed.next_uncommitted(at, range.end);
+    source.extend(address_of(at), std::size_t{run_end - at} * kPageSize, rights);
+    at = committed.next_committed(run_end, range.end);
+  }
+}
+
+void AddressSpace::State::zero_protected(PageRange range, int protection) {
+  constexpr int kAll = PROT_READ | PROT_WRITE;
+  if (rights_of(protection) != kAll) extend_committed(range, kAll);
+  zero(range);
+}
+
 // Copies the committed pages of `from`; their targets must be committed.
 void AddressSpace::State::copy(PageRange from, PageNumber to) {
   PageNumber at = committed.next_committed(from.begin, from.end);
@@ -204,7 +235,7 @@ void AddressSpace::State::remove(PageRange range) {
     Mapping* mapping = tree.first_ending_after(range.begin);
     if (mapping == nullptr || mapping->begin >= range.end) return;
     const Mapping whole = *mapping;
-    zero({std::max(whole.begin, range.begin), std::min(whole.end, range.end)});
+    zero_protected({std::max(whole.begin, range.begin), std::min(whole.end, range.end)}, whole.protection);
     if (whole.begin < range.begin) {
       tree.resize(mapping, whole.begin, range.begin);
       if (whole.end <= range.end) continue;

@@ -69,6 +69,13 @@ struct AddressSpace::State {
   void settle(PageRange range);
   [[nodiscard]] bool is_pending(PageRange range) const;
   void zero(PageRange range);
+  // What protect() leaves a mapping's committed pages for the processor: PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE.
+  [[nodiscard]] static int rights_of(int protection);
+  // Takes rights of the committed pages in the range, or gives them.
+  [[nodiscard]] bool restrict_committed(PageRange range, int rights);
+  void extend_committed(PageRange range, int rights);
+  // Zeroes committed pages of a mapping with this protection.
+  void zero_protected(PageRange range, int protection);
   void copy(PageRange from, PageNumber to);
   // The end of a leading part of the range (not empty) with no more than kMaxRun committed pages.
   [[nodiscard]] PageNumber piece_end(PageRange range) const;

@@ -223,6 +223,77 @@ TEST_F(AddressSpaceTest, AdviceZeroesAndReportsHoles) {
   EXPECT_TRUE(is_filled(address + 2 * kPage, 2 * kPage, 0)) << "what is mapped was advised all the same";
 }
 
+TEST_F(AddressSpaceTest, ProtectionReachesTheProcessor) {
+  const auto address = map(4);
+  fill(address, 4 * kPage, 5);
+  ASSERT_TRUE(space_.protect(address + kPage, 2 * kPage, PROT_READ));
+  EXPECT_EQ(pages_.rights_at(address), kReadWrite);
+  EXPECT_EQ(pages_.rights_at(address + kPage), PROT_READ);
+  EXPECT_EQ(pages_.rights_at(address + 2 * kPage), PROT_READ);
+  EXPECT_EQ(pages_.rights_at(address + 3 * kPage), kReadWrite);
+  EXPECT_TRUE(is_filled(address, 4 * kPage, 5));
+  ASSERT_TRUE(space_.protect(address + kPage, kPage, PROT_NONE));
+  EXPECT_EQ(pages_.rights_at(address + kPage), PROT_NONE);
+  ASSERT_TRUE(space_.protect(address, 4 * kPage, kReadWrite));
+  for (std::size_t page = 0; page < 4; ++page) EXPECT_EQ(pages_.rights_at(address + page * kPage), kReadWrite);
+  EXPECT_TRUE(is_filled(address, 4 * kPage, 5));
+}
+
+TEST_F(AddressSpaceTest, ProtectingUntouchedMemoryAsksNobody) {
+  const auto address = map(64, PROT_NONE);
+  ASSERT_TRUE(space_.protect(address, 32 * kPage, kReadWrite));
+  ASSERT_TRUE(space_.protect(address, 16 * kPage, PROT_READ));
+  EXPECT_EQ(pages_.restrictions, 0U);
+}
+
+TEST_F(AddressSpaceTest, AHostThatDoesNotRestrictChangesNothing) {
+  const auto address = map(2);
+  fill(address, 2 * kPage, 5);
+  ASSERT_TRUE(space_.map(address + 2 * kPage, 2 * kPage, kReadWrite, kAnonymous | MAP_FIXED | MAP_NORESERVE));
+  fill(address + 2 * kPage, 2 * kPage, 6);
+  pages_.restrict_limit = 1;  // the first of two mappings
+  EXPECT_EQ(error_of(space_.protect(address, 4 * kPage, PROT_NONE)), ENOMEM);
+  for (std::size_t page = 0; page < 4; ++page) EXPECT_EQ(pages_.rights_at(address + page * kPage), kReadWrite);
+  EXPECT_TRUE(is_filled(address, 2 * kPage, 5));
+  EXPECT_TRUE(space_.prepare_access(address, 4 * kPage, true));
+}
+
+TEST_F(AddressSpaceTest, PagesThatWereUsedBeforeGuardToo) {
+  const auto address = map(2);
+  fill(address, 2 * kPage, 5);
+  ASSERT_TRUE(space_.unmap(address, 2 * kPage));
+  EXPECT_EQ(map(2, PROT_NONE), address);
+  EXPECT_EQ(pages_.rights_at(address), PROT_NONE);
+  ASSERT_TRUE(space_.unmap(address, 2 * kPage));
+  EXPECT_EQ(map(2), address);
+  EXPECT_TRUE(is_filled(address, 2 * kPage, 0));
+  fill(address, 2 * kPage, 6);
+  pages_.restrict_limit = 0;
+  ASSERT_TRUE(space_.unmap(address, 2 * kPage));
+  EXPECT_EQ(map_error(0, 2 * kPage, PROT_NONE, kAnonymous), ENOMEM) << "the host does not do its part";
+}
+
+TEST_F(AddressSpaceTest, ForgettingReadOnlyPagesLeavesThemReadOnly) {
+  const auto address = map(2);
+  fill(address, 2 * kPage, 5);
+  ASSERT_TRUE(space_.protect(address, 2 * kPage, PROT_READ));
+  ASSERT_TRUE(space_.advise(address, 2 * kPage, MADV_DONTNEED));
+  EXPECT_TRUE(is_filled(address, 2 * kPage, 0));
+  EXPECT_EQ(pages_.rights_at(address), PROT_READ);
+}
+
+TEST_F(AddressSpaceTest, MovedPagesKeepTheirProtection) {
+  const auto address = map(2);
+  fill(address, 2 * kPage, 5);
+  ASSERT_TRUE(space_.protect(address, 2 * kPage, PROT_READ));
+  const auto elsewhere = map(4) + kPage;
+  const auto moved = space_.remap(address, 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, elsewhere);
+  ASSERT_TRUE(moved);
+  EXPECT_EQ(pages_.rights_at(*moved), PROT_READ);
+  EXPECT_TRUE(is_filled(*moved, 2 * kPage, 5));
+  EXPECT_EQ(pages_.rights_at(address), kReadWrite) << "what was left is free to be used again";
+}
+
 TEST_F(AddressSpaceTest, PopulatingAdviceCommits) {
   const auto address = map(8);
   EXPECT_EQ(error_of(space_.advise(address, 8 * kPage, 23 /* MADV_POPULATE_WRITE */)), 0);

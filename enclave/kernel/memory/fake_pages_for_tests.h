@@ -49,18 +49,45 @@ class FakePages : public PageSource {
     return true;
   }
 
+  bool restrict(std::uintptr_t address, std::size_t size, int protection) override {
+    expect_committed(address, size);
+    ++restrictions;
+    if (restrict_limit == 0) return false;
+    --restrict_limit;
+    note_rights(address, size, protection);
+    return mprotect(reinterpret_cast<void*>(address), size, protection) == 0;
+  }
+  void extend(std::uintptr_t address, std::size_t size, int protection) override {
+    expect_committed(address, size);
+    EXPECT_NE(protection, PROT_NONE);
+    note_rights(address, size, protection);
+    EXPECT_EQ(mprotect(reinterpret_cast<void*>(address), size, protection), 0);
+  }
+  // What the last restrict() or extend() left of a page; PROT_READ | PROT_WRITE where there was none.
+  [[nodiscard]] int rights_at(std::uintptr_t address) const { return rights_[(address - base()) / kPage]; }
+
   [[nodiscard]] std::uintptr_t base() const { return reinterpret_cast<std::uintptr_t>(memory_); }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] bool is_committed(std::uintptr_t address) const { return committed_[(address - base()) / kPage]; }
 
   std::atomic<std::size_t> pages_used{0}, calls{0};
   std::size_t page_limit = SIZE_MAX;
-  bool yields = false;  // gives other threads a chance to get in between
+  std::atomic<std::size_t> restrictions{0};
+  std::size_t restrict_limit = SIZE_MAX;  // so many succeed
+  bool yields = false;                    // gives other threads a chance to get in between
 
  private:
+  void note_rights(std::uintptr_t address, std::size_t size, int protection) {
+    for (std::uintptr_t at = address; at < address + size; at += kPage) rights_[(at - base()) / kPage] = protection;
+  }
+  void expect_committed(std::uintptr_t address, std::size_t size) {
+    for (std::uintptr_t at = address; at < address + size; at += kPage) EXPECT_TRUE(is_committed(at));
+  }
+
   std::size_t size_;
   void* memory_ = nullptr;
   std::vector<std::atomic<bool>> committed_, left_over_;
+  std::vector<int> rights_ = std::vector<int>(size_ / kPage, PROT_READ | PROT_WRITE);
 };
 
 }  // namespace coffer::kernel

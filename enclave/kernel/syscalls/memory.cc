@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "enclave/kernel/core/image.h"
+#include "enclave/kernel/core/program_protection.h"
 #include "enclave/kernel/fs/files.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
@@ -52,11 +53,7 @@ std::int64_t sys_munmap(const Arguments& c) { return answer(address_space().unma
 std::int64_t sys_mprotect(const Arguments& c) {
   const auto protection = static_cast<int>(c.a[2]);
   if (address_space().owns(c.a[0], c.a[1])) return answer(address_space().protect(c.a[0], c.a[1], protection));
-  // The program's own segments: RELRO wants them read-only after relocation. Their EPCM permissions stay as measured;
-  // taking a right away is granted in word only, giving one that the image does not have is refused.
-  const bool write = (protection & PROT_WRITE) != 0;
-  if ((protection & PROT_EXEC) != 0) return -EACCES;
-  return in_program(c.a[0], c.a[1], write) ? 0 : -ENOMEM;
+  return protect_program(c.a[0], c.a[1], protection);  // RELRO wants data read-only after relocation
 }
 
 std::int64_t sys_mremap(const Arguments& c) {
