@@ -49,10 +49,20 @@ std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::ui
     return -EINVAL;
   }
   const sgx::Secinfo secinfo{sgx::SecinfoFlags{permissions}, {}};
-  const LeafOutcome outcome =
-      enclave.emodpr(address - enclave.base(), secinfo, static_cast<std::uint32_t>(pages), nullptr);
+  bool possible = true;
+  for (std::uint64_t done = 0; done < pages && possible;) {
+    const std::uint64_t offset = address - enclave.base() + done * sgx::kPageSize;
+    std::uint32_t changed = 0;
+    const LeafOutcome outcome = enclave.emodpr(offset, secinfo, static_cast<std::uint32_t>(pages - done), &changed);
+    done += changed;
+    if (outcome.ok()) continue;
+    // A page that was evicted has to come back first.
+    PageSupply* supply = enclave.supply();
+    possible = outcome.fault == LeafOutcome::Fault::kPageFault && supply != nullptr &&
+               supply->resolve({.offset = outcome.fault_address - enclave.base()}) == FaultAnswer::kRetry;
+  }
   track_and_flush(enclave);
-  return outcome.ok() ? 0 : -EFAULT;
+  return possible ? 0 : -EFAULT;
 }
 
 bool EntryLoop::serve_locally(Registers& registers) {
