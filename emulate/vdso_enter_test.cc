@@ -204,7 +204,6 @@ TEST_F(Vdso, APositiveAnswerIsTheNextFunction) {
 
 // --- signals of the program beside the processor's
 
-std::atomic<std::uint64_t*> to_release{nullptr};
 std::atomic<int> signals_seen{0};
 std::uint64_t rip_seen = 0;
 thread_local int of_this_thread = 0;
