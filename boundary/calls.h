@@ -25,12 +25,13 @@ enum class EnterCommand : std::uint64_t {
 // Requests from kFirstRemote on are the host program's.
 enum class Request : std::uint64_t {
   // --- local
-  kResume = 1,  // the exception was handled: ERESUME this TCS. No answer.
-  kPark = 2,    // RSI = timeout in ns, ~0 for none. Sleeps until kUnpark of this TCS or the timeout or spuriously.
-                // An unpark that came first makes the next park return at once. Result: 0.
-  kUnpark = 3,  // RSI = TCS index to wake. Result: 0.
-  kClock = 4,   // RSI = clock id (CLOCK_REALTIME, _MONOTONIC, ...). Result: 0 or -errno; RDX = s, R8 = ns.
-  kYield = 5,   // Result: 0.
+  kResume = 1,     // the exception was handled: ERESUME this TCS. No answer.
+  kPark = 2,       // RSI = timeout in ns, ~0 for none. Sleeps until kUnpark of this TCS or the timeout or spuriously.
+                   // An unpark that came first makes the next park return at once. Result: 0.
+  kUnpark = 3,     // RSI = TCS index to wake. Result: 0.
+  kClock = 4,      // RSI = clock id (CLOCK_REALTIME, _MONOTONIC, ...). Result: 0 or -errno; RDX = s, R8 = ns.
+  kYield = 5,      // Result: 0.
+  kInterrupt = 6,  // RSI = TCS index: it stops sleeping, or leaves by AEX and is entered at CSSA 1. Result: 0.
   // RSI = CounterOperation, RDX = id, R8 and R9 = nonce. Result: 0 or -errno; RDX = value, R8 and R9 = MAC, without
   // which nothing of it is believed (boundary/monotonic_counters.h).
   kCounter = 8,
@@ -50,6 +51,10 @@ enum class Request : std::uint64_t {
                      // No answer: the enclave is dead.
   kLog = 21,         // RSI = length of text in the exchange area. Debug images and fatal errors only. Result: 0.
   kUnhandled = 22,   // answer to kException: nothing handles it. RSI = signal number, RDX = RIP offset. No answer.
+  kWaitEvent = 23,   // RSI = timeout in ns, ~0 for none. Of the kernel's own thread: waits for a signal that the host
+  // wants to raise, kWakeEvent or the timeout. Result: the signal's number, or 0. Only the signals of
+  // kHostSignals are raised, others ignored.
+  kWakeEvent = 24,  // ends the running kWaitEvent, or the next. Result: 0.
 
   // --- remote: files. Handles are small non-negative numbers that the host gives; paths are relative to the mount,
   //     '/'-separated, without "..", in the exchange area from offset 0, not terminated.
@@ -104,6 +109,9 @@ enum class Request : std::uint64_t {
 
 inline constexpr std::int32_t kFirstSocketHandle = 1 << 20;
 inline constexpr std::uint64_t kSocketWait = std::uint64_t{1} << 31;
+
+// What the host may raise: SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCONT, SIGWINCH.
+inline constexpr int kHostSignals[] = {1, 2, 3, 10, 12, 15, 18, 28};
 
 inline constexpr std::uint64_t kNoTimeout = ~std::uint64_t{0};
 inline constexpr std::uint64_t kCurrentPosition = ~std::uint64_t{0};

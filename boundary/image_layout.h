@@ -21,11 +21,12 @@
 namespace coffer::boundary {
 
 inline constexpr std::uint64_t kLayoutMagic = 0x31545541'4c464f43;  // "COFLAUT1"
-inline constexpr std::uint32_t kLayoutVersion = 2;                  // 2: network rules
+inline constexpr std::uint32_t kLayoutVersion = 3;                  // 2: network rules, 3: the kernel's own thread
 
 // Blocks of one thread: page 0 the TCS, then kSsaFrames frames of one page, then the kernel's block, whose last
 // page-sized piece is the thread control block that GS points to and whose rest is the kernel stack (it grows down).
 inline constexpr std::uint32_t kSsaFrames = 3;
+inline constexpr std::uint32_t kServiceThreads = 1;       // the last block is the kernel's own: signals and timers
 inline constexpr std::uint32_t kKernelStackPages = 8;     // ordinary kernel stack
 inline constexpr std::uint32_t kExceptionStackPages = 2;  // used at CSSA > 0
 inline constexpr std::uint64_t kThreadStride =
@@ -80,7 +81,7 @@ struct ImageLayout {
   std::uint64_t thunk_offset = 0, thunk_size = 0;
   std::uint64_t files_offset = 0, files_size = 0;
   std::uint64_t thread_offset = 0;
-  std::uint32_t thread_count = 0, reserved1 = 0;
+  std::uint32_t thread_count = 0, reserved1 = 0;  // kServiceThreads of them not the program's
   // Addresses that the kernel hands out: heap, mappings, stacks. Programs reserve far more than they touch (one arena
   // of the C library takes 128 MiB of addresses), so the range is larger than heap_limit, the memory that they may
   // touch; the driver enforces that, whatever the EPC's size.

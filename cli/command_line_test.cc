@@ -159,7 +159,7 @@ TEST_F(Command, SettingsComeFromTheFileAndOptionsGoBefore) {
   ASSERT_TRUE(image);
   EXPECT_EQ(image->sigstruct().isv_svn, 5);
   EXPECT_EQ(image->sigstruct().isv_prod_id, 9);
-  EXPECT_EQ(image->layout().thread_count, 2u);
+  EXPECT_EQ(image->layout().thread_count, 2u + boundary::kServiceThreads);
   EXPECT_TRUE(image->debug());
 
   std::ofstream(path("wrong.toml")) << "svn = 4\nheap = 9\n";

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/secret.h"
+#include "cli/signal_passing.h"
 #include "cli/verbs.h"
 #include "host/image/settings.h"
 
@@ -105,10 +106,25 @@ Result<RunOptions> run_options(const Options& options) {
   return run;
 }
 
+// Whether people are told of a death: those that a shell is silent about are somebody's wish, not a fault.
+bool is_fault(int signal) {
+  switch (signal) {
+    case SIGHUP:
+    case SIGINT:
+    case SIGPIPE:
+    case SIGTERM:
+      return false;
+    default:
+      return true;
+  }
+}
+
 // Ends this process as the program ended, so that a shell or a supervisor sees the same.
 [[noreturn]] void die_likewise(const ExitStatus& status) {
-  std::fprintf(stderr, "coffer: the program died of signal %d (%s) %s\n", status.signal, ::strsignal(status.signal),
-               status.detail.c_str());
+  if (is_fault(status.signal)) {
+    std::fprintf(stderr, "coffer: the program died of signal %d (%s) %s\n", status.signal, ::strsignal(status.signal),
+                 status.detail.c_str());
+  }
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);  // this process's memory is not what a post-mortem needs
   ::signal(status.signal, SIG_DFL);
@@ -121,6 +137,8 @@ Result<RunOptions> run_options(const Options& options) {
 }
 
 int run_image(const Options& options) {
+  // Before any thread is made: all of them leave signals to the one that passes them on.
+  SignalPassing signals;
   auto load = load_options(options);
   if (!load) return report(load.error());
   auto run = run_options(options);
@@ -134,7 +152,9 @@ int run_image(const Options& options) {
         std::fprintf(stderr, "coffer: note: %s\n", line.c_str());
       }
     }
+    signals.pass_to(*enclave);
     auto ended = enclave->run(*run);
+    signals.stop();
     if (!ended) return report(ended.error());
     status = *ended;
   }

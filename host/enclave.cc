@@ -39,6 +39,7 @@ Result<CallResult> Enclave::call(std::uint64_t index, std::span<const std::byte>
   return state_->runtime->call(index, input, output);
 }
 
+bool Enclave::raise(int signal) { return state_->runtime->raise(signal); }
 void Enclave::set_spin(std::chrono::nanoseconds spin) { state_->runtime->rung().set_spin(spin); }
 std::vector<std::string> Enclave::missing_protections() const { return state_->runtime->rung().missing_protections(); }
 void Enclave::destroy() { state_->runtime->destroy(); }

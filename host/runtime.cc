@@ -180,6 +180,13 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
       log(thread, registers.rsi);
       answer(registers, 0);
       return true;
+    case Request::kWaitEvent:
+      answer(registers, wait_for_event(registers.rsi));
+      return true;
+    case Request::kWakeEvent:
+      wake_event_waiter();
+      answer(registers, 0);
+      return true;
     case Request::kThreadExit:
       return false;
     case Request::kExit:
@@ -215,7 +222,42 @@ std::int64_t Runtime::spawn(std::uint32_t caller, std::uint64_t thread) {
   } catch (const std::system_error&) {
     return -EAGAIN;
   }
+  if (index + boundary::kServiceThreads == threads_.size()) takes_signals_ = true;
   return 0;
+}
+
+std::int64_t Runtime::wait_for_event(std::uint64_t timeout_ns) {
+  constexpr std::uint64_t kLongest = 3'600'000'000'000;  // an early answer only makes the kernel look again
+  std::unique_lock guard(lock_);
+  event_.wait_for(guard, std::chrono::nanoseconds(std::min(timeout_ns, kLongest)),
+                  [this] { return phase_ == Phase::kEnded || event_wake_ || !signals_.empty(); });
+  event_wake_ = false;
+  if (signals_.empty()) return 0;
+  const int signal = signals_.front();
+  signals_.pop_front();
+  return signal;
+}
+
+void Runtime::wake_event_waiter() {
+  {
+    const std::scoped_lock guard(lock_);
+    event_wake_ = true;
+  }
+  event_.notify_all();
+}
+
+bool Runtime::raise(int signal) {
+  constexpr std::size_t kMostWaiting = 64;
+  if (std::ranges::find(boundary::kHostSignals, signal) == std::end(boundary::kHostSignals)) return false;
+  {
+    const std::scoped_lock guard(lock_);
+    if (phase_ != Phase::kRunning || !takes_signals_) return false;
+    // As for any process: a signal that waits already is there once.
+    if (signals_.size() >= kMostWaiting || std::ranges::find(signals_, signal) != signals_.end()) return true;
+    signals_.push_back(signal);
+  }
+  event_.notify_all();
+  return true;
 }
 
 void Runtime::log(std::uint32_t thread, std::uint64_t length) {
@@ -238,6 +280,7 @@ void Runtime::end(const ExitStatus& status) {
   }
   cancel_waits();
   changed_.notify_all();
+  event_.notify_all();
   rung_->destroy();
 }
 
@@ -264,6 +307,7 @@ void Runtime::end_lost() {
   }
   cancel_waits();
   changed_.notify_all();
+  event_.notify_all();
 }
 
 void Runtime::destroy() {
@@ -274,6 +318,7 @@ void Runtime::destroy() {
   }
   cancel_waits();
   changed_.notify_all();
+  event_.notify_all();
   rung_->destroy();
 }
 

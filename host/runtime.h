@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -32,6 +33,7 @@ class Runtime {
   [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output);
   void destroy();
+  [[nodiscard]] bool raise(int signal);
   [[nodiscard]] Rung& rung() { return *rung_; }
 
  private:
@@ -50,6 +52,9 @@ class Runtime {
   bool serve(std::uint32_t thread, Registers& registers);
   void host_thread(std::uint32_t thread, Registers registers);
   std::int64_t spawn(std::uint32_t caller, std::uint64_t thread);
+  // kWaitEvent of the enclave kernel's own thread: the next signal, or 0.
+  std::int64_t wait_for_event(std::uint64_t timeout_ns);
+  void wake_event_waiter();
   void end(const ExitStatus& status);
   void end_lost();
   void cancel_waits();
@@ -80,6 +85,11 @@ class Runtime {
   std::uint32_t serving_ = 0;         // enclave threads that wait for a call or are in one
   std::uint32_t waiting_ = 0;         // host threads that wait for an idle one, or for all of them
   std::vector<CallBuffer> buffers_;   // by enclave thread
+
+  std::condition_variable event_;  // for the three below, and the end
+  bool takes_signals_ = false;     // the kernel has asked for its thread
+  bool event_wake_ = false;
+  std::deque<int> signals_;
 };
 
 }  // namespace coffer::host

@@ -208,8 +208,9 @@ Result<void> CofferImage::Parser::program() {
 
 Result<void> CofferImage::Parser::threads() {
   const auto& layout = image_.layout_;
-  if (layout.thread_count == 0 || layout.thread_count > kMaxThreads) {
-    return damaged(fmt::format("{} threads, not 1 to {}", layout.thread_count, kMaxThreads));
+  constexpr std::uint32_t kMost = kMaxThreads + boundary::kServiceThreads;
+  if (layout.thread_count <= boundary::kServiceThreads || layout.thread_count > kMost) {
+    return damaged(fmt::format("{} threads, not {} to {}", layout.thread_count, boundary::kServiceThreads + 1, kMost));
   }
   if (!page_aligned(layout.thread_offset) ||
       !range_fits(layout.thread_offset, layout.thread_count * boundary::kThreadStride, layout.size) ||

@@ -61,7 +61,7 @@ TEST(CofferImage, HoldsWhatWasSigned) {
   EXPECT_EQ(image->files()[1].file.content_size, 5000u);
   EXPECT_THAT(image->environment(), ::testing::ElementsAre("TZ", "HOME=/"));
   EXPECT_EQ(image->sites().size(), 2u);
-  EXPECT_EQ(image->layout().thread_count, 2u);
+  EXPECT_EQ(image->layout().thread_count, 2u + boundary::kServiceThreads);
   EXPECT_EQ(image->parameters().attributes.xfrm, 0xe7u);
 }
 
@@ -185,7 +185,7 @@ std::vector<Damage> damages() {
       {"headers", in_layout(&Layout::app_headers, ~std::uint64_t{0}), "headers"},
       {"no threads", in_layout(&Layout::thread_count, 0), "0 threads"},
       {"many threads", in_layout(&Layout::thread_count, 0xffffffff), "threads, not"},
-      {"missing threads", in_layout(&Layout::thread_count, 3), "TCS pages"},
+      {"missing threads", in_layout(&Layout::thread_count, 4), "TCS pages"},
       {"TCS state",
        [](auto& file) {
          auto image = CofferImage::parse(sample());

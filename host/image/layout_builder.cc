@@ -170,7 +170,7 @@ void LayoutBuilder::place_files() {
 
 void LayoutBuilder::place_threads() {
   layout_.thread_offset = layout_.files_offset + layout_.files_size;
-  layout_.thread_count = input_.settings.threads;
+  layout_.thread_count = input_.settings.threads + boundary::kServiceThreads;
   for (std::uint32_t i = 0; i < layout_.thread_count; ++i) {
     const std::uint64_t block = layout_.thread_offset + i * boundary::kThreadStride;
     sgx::Tcs tcs;

@@ -122,6 +122,7 @@ bool HostileCarrier::serve_locally(std::uint32_t thread, Registers& registers) {
       lot_->park(thread, std::min<std::uint64_t>(request.rsi, 50'000'000));
       break;
     case Request::kUnpark:
+    case Request::kInterrupt:  // whoever computes is not interrupted: a late signal is the least that a host can do
       lot_->unpark(request.rsi);
       break;
     case Request::kYield:

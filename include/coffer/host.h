@@ -84,6 +84,11 @@ class Enclave {
   [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output);
 
+  // Raises a signal in the program: SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCONT or SIGWINCH, which are
+  // all that the enclave lets a host raise. False where the program does not run, or has not asked for signals yet (by
+  // a handler, by ignoring or blocking one of these): what becomes of the signal is the caller's affair then.
+  [[nodiscard]] bool raise(int signal);
+
   // Spin this long for an answer before sleeping; 0 sleeps at once. Applies to both sides of the boundary.
   void set_spin(std::chrono::nanoseconds spin);
 

@@ -65,6 +65,30 @@ std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::ui
   return possible ? 0 : -EFAULT;
 }
 
+bool ParkingLot::go_inside(std::uint32_t thread, bool look) {
+  Place& place = places_[thread];
+  // Sequentially consistent, as in interrupt(): one of the two sees the other.
+  place.inside.store(true);
+  if (!look || place.notice.load() == 0 || place.notice.exchange(0) == 0) return false;
+  ::syscall(SYS_futex, &place.notice, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  return true;
+}
+
+void ParkingLot::interrupt(SoftEnclave& enclave, std::uint64_t thread) {
+  if (thread >= count_) return;
+  unpark(thread);
+  Place& place = places_[thread];
+  place.notice.store(1);
+  // An interrupt is lost where the thread is just on its way in, so it is repeated, with time to run in between; not
+  // for ever, because one that serves turns counts as inside while it waits for the next.
+  constexpr timespec kPause{0, 100'000};
+  constexpr int kTries = 50;
+  for (int i = 0; i < kTries && place.notice.load() != 0 && place.inside.load(); ++i) {
+    interrupt_thread(enclave, place.tcs_offset.load());
+    ::syscall(SYS_futex, &place.notice, FUTEX_WAIT_PRIVATE, 1, &kPause, nullptr, 0);
+  }
+}
+
 bool EntryLoop::serve_locally(Registers& registers) {
   switch (static_cast<Request>(registers.rdi)) {
     case Request::kPark:
@@ -97,6 +121,10 @@ bool EntryLoop::serve_locally(Registers& registers) {
                    counted.value, counted.mac[0], counted.mac[1]};
       return true;
     }
+    case Request::kInterrupt:
+      if (registers.rsi != thread_) lot_.interrupt(enclave_, registers.rsi);
+      answer(registers, 0);
+      return true;
     default:
       return false;
   }
@@ -139,8 +167,37 @@ FaultAnswer EntryLoop::ask_driver(const ExceptionInfo& exception) {
   return supply->resolve({.offset = offset, .permissions = permissions});
 }
 
+EnterOutcome EntryLoop::enter(Registers& registers) {
+  // Nothing more to do for an interrupt: the enclave looks at its signals on its way out of whatever it does now.
+  lot_.go_inside(thread_, true);
+  handling_ = false;
+  EnterOutcome outcome = perform(eenter, registers);
+  lot_.come_out(thread_);
+  return outcome;
+}
+
+EnterOutcome EntryLoop::enter_handler(Registers& registers) {
+  registers = {static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
+  handling_ = true;
+  lot_.go_inside(thread_, false);
+  EnterOutcome outcome = perform(eenter, registers);
+  lot_.come_out(thread_);
+  return outcome;
+}
+
+EnterOutcome EntryLoop::resume(Registers& registers) {
+  return lot_.go_inside(thread_, !handling_) ? enter_handler(registers) : resume_at_once(registers);
+}
+
+EnterOutcome EntryLoop::resume_at_once(Registers& registers) {
+  lot_.go_inside(thread_, false);
+  EnterOutcome outcome = perform(eresume, registers);
+  lot_.come_out(thread_);
+  return outcome;
+}
+
 LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) {
-  return carry(perform(eenter, registers), registers, stop);
+  return carry(enter(registers), registers, stop);
 }
 
 ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, LoopOutcome* outcome, Registers& registers,
@@ -150,7 +207,10 @@ ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, Loo
   while (true) {
     std::uint64_t served = 0;
     EnterOutcome left;
+    lot_.go_inside(thread_, true);
+    handling_ = false;
     const ServeEnd why = processor::serve_turns(enclave_, tcs_offset_, slot, kPolls, &served, &left, registers);
+    lot_.come_out(thread_);
     if (why == ServeEnd::kLeft) *outcome = carry(left, registers, stop);
     if (why != ServeEnd::kNoTurn) return why;
     const std::uint64_t now = boundary::spin_clock_ns();
@@ -171,19 +231,20 @@ LoopOutcome EntryLoop::carry(EnterOutcome outcome, Registers& registers, const s
       case ExitKind::kExit:
         if (registers.rdi == static_cast<std::uint64_t>(Request::kResume)) {
           // The enclave's handler, which an interrupt may have stopped on its way, is done with the exception.
-          outcome = perform(eresume, registers);
+          handling_ = false;
+          outcome = resume(registers);
           break;
         }
         if (!serve_locally(registers)) return {};
-        outcome = perform(eenter, registers);
+        outcome = enter(registers);
         break;
       case ExitKind::kInterrupt:
-        outcome = perform(eresume, registers);
+        outcome = resume(registers);
         break;
       case ExitKind::kException: {
         const FaultAnswer answer = ask_driver(outcome.exception);
         if (answer == FaultAnswer::kRetry) {
-          outcome = perform(eresume, registers);
+          outcome = resume_at_once(registers);
           break;
         }
         // The enclave's handler runs at the next SSA frame; where that was the last one, EENTER fails and this ends.
@@ -192,8 +253,7 @@ LoopOutcome EntryLoop::carry(EnterOutcome outcome, Registers& registers, const s
           last.signal = SIGBUS;
           return {.dead = true, .exception = last};
         }
-        registers = {static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
-        outcome = perform(eenter, registers);
+        outcome = enter_handler(registers);
         break;
       }
       case ExitKind::kNone:

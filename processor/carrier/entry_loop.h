@@ -13,17 +13,29 @@
 
 namespace coffer::processor {
 
-// Where threads of one enclave sleep and are woken. Thread-safe.
+// Where threads of one enclave sleep, are woken and are interrupted. Thread-safe.
 class ParkingLot {
  public:
   explicit ParkingLot(std::uint32_t threads) : places_(new Place[threads]), count_(threads) {}
+  // Where `thread` is entered; before it is.
+  void settle(std::uint32_t thread, std::uint64_t tcs_offset) { places_[thread].tcs_offset = tcs_offset; }
   // Sleeps until unpark(thread), the timeout (ns, kNoTimeout: none), or spuriously.
   void park(std::uint32_t thread, std::uint64_t timeout);
   void unpark(std::uint64_t thread);
+  // Wakes `thread` where it sleeps; where it is inside, makes it leave by AEX, and its loop enter at CSSA 1 before it
+  // resumes. Returns when that is certain.
+  void interrupt(SoftEnclave& enclave, std::uint64_t thread);
+  // Of the thread's own loop, around each EENTER and ERESUME. With `look`, true where interrupt() came since the last
+  // look: the enclave's handler is to look at the interrupted state before anything is resumed.
+  bool go_inside(std::uint32_t thread, bool look);
+  void come_out(std::uint32_t thread) { places_[thread].inside.store(false, std::memory_order_release); }
 
  private:
   struct alignas(64) Place {
-    std::atomic<std::uint32_t> word{0};  // 1: woken before it slept
+    std::atomic<std::uint32_t> word{0};    // 1: woken before it slept
+    std::atomic<std::uint32_t> notice{0};  // 1: interrupted
+    std::atomic<bool> inside{false};
+    std::atomic<std::uint64_t> tcs_offset{0};
   };
   std::unique_ptr<Place[]> places_;
   std::uint32_t count_;
@@ -41,7 +53,9 @@ struct LoopOutcome {
 class EntryLoop {
  public:
   EntryLoop(SoftEnclave& enclave, ParkingLot& lot, std::uint32_t thread, std::uint64_t tcs_offset)
-      : enclave_(enclave), lot_(lot), thread_(thread), tcs_offset_(tcs_offset) {}
+      : enclave_(enclave), lot_(lot), thread_(thread), tcs_offset_(tcs_offset) {
+    lot.settle(thread, tcs_offset);
+  }
 
   // EENTER with `registers`; on return they hold the remote request. Ends dead where the enclave faults for good or
   // `stop` becomes true at an asynchronous exit.
@@ -59,11 +73,19 @@ class EntryLoop {
   [[nodiscard]] EnterOutcome perform(Leaf leaf, Registers& registers);
   [[nodiscard]] bool bring_frame(std::uint64_t address);
   [[nodiscard]] FaultAnswer ask_driver(const ExceptionInfo& exception);
+  [[nodiscard]] EnterOutcome enter(Registers& registers);
+  // The enclave's exception handler, above the state that it is to look at.
+  [[nodiscard]] EnterOutcome enter_handler(Registers& registers);
+  // ERESUME; or the handler first, where interrupt() wants it to look.
+  [[nodiscard]] EnterOutcome resume(Registers& registers);
+  // ERESUME, where the state says a fault that the enclave has nothing to do with: the next interrupt lets it look.
+  [[nodiscard]] EnterOutcome resume_at_once(Registers& registers);
 
   SoftEnclave& enclave_;
   ParkingLot& lot_;
   std::uint32_t thread_;
   std::uint64_t tcs_offset_;
+  bool handling_ = false;  // the handler is on its way: an interrupt of the handler itself is only resumed
 };
 
 }  // namespace coffer::processor

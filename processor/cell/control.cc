@@ -22,7 +22,7 @@ using processor::LeafOutcome;
 
 namespace {
 
-constexpr std::uint64_t kMaxThreads = 1024;
+constexpr std::uint64_t kMaxThreads = 1025;  // the most that an image has, the kernel's own among them
 constexpr std::size_t kCopyPiece = std::size_t{256} * 1024;
 
 ControlAnswer done() { return {}; }

@@ -303,17 +303,21 @@ coffer_syscall_entry:
     push %r15
     pushfq
     cld
+.Lcall:
     mov %rsp, %rdi
     call coffer_syscall
     cmpq $0, %gs:TCB_CALL_LEAVES
     jne .Lnext_call
-.Lserved:
-    mov %rax, FRAME_RAX(%rsp)
-    mov %rsp, %rdi
-// void coffer_resume_user(const SyscallFrame*)
-    .globl coffer_resume_user
-coffer_resume_user:
-    mov %rdi, %rsp
+// From here on to the jump an interrupt that brings a signal begins again: exceptions.cc sends it back to
+// coffer_leave_begin, with the frame, which nothing below changes, at the stack's end. So no signal comes too late.
+    .globl coffer_leave_begin
+coffer_leave_begin:
+    mov coffer_shared_signals(%rip), %rax
+    or %gs:TCB_PENDING_SIGNALS, %rax
+    mov %gs:TCB_SIGNAL_MASK, %rcx
+    not %rcx
+    test %rcx, %rax
+    jnz .Lsignals
     // POPFQ only where more than the arithmetic flags must come back: the kernel itself runs with the others clear.
     testl $FOREIGN_FLAGS, (%rsp)
     jnz .Lall_flags
@@ -346,6 +350,13 @@ coffer_resume_user:
 .Lall_flags:
     popfq
     jmp .Lrestore
+
+    .globl coffer_leave_end
+coffer_leave_end:
+.Lsignals:
+    mov %rsp, %rdi
+    call coffer_signals_after_call
+    jmp coffer_leave_begin
 
 // Leaves for the next call (syscalls/coffer.cc) and goes on with it. No call is open meanwhile: the CPU foretells returns
 // from a stack of its own, which every return across the boundary would put out of step. The vector registers are cleared
@@ -418,12 +429,82 @@ coffer_resume_user:
     mov %r9, %r8
     mov %rax, %r9
     call coffer_take_call
-    jmp .Lserved
+    mov %rax, FRAME_RAX(%rsp)
+    jmp coffer_leave_begin
 .Lcontrol_word:
     fninit  // exceptions that the host left pending would be raised by a word that does not mask them
     fldcw 4(%rsp)
     jmp .Lcontrol_words
     .size coffer_syscall_entry, . - coffer_syscall_entry
+
+// void coffer_resume_user(const SyscallFrame*): the frame goes to where a system call's stands. coffer_repeat_call makes
+// the system call of the frame again.
+    .globl coffer_resume_user
+    .type coffer_resume_user, @function
+coffer_resume_user:
+    rdgsbase %rsp
+    sub $FRAME_SIZE, %rsp
+    mov %rdi, %rsi
+    mov %rsp, %rdi
+    mov $(FRAME_SIZE / 8), %ecx
+    cld
+    rep movsq
+    jmp coffer_leave_begin
+    .size coffer_resume_user, . - coffer_resume_user
+    .globl coffer_repeat_call
+    .type coffer_repeat_call, @function
+coffer_repeat_call:
+    rdgsbase %rsp
+    sub $FRAME_SIZE, %rsp
+    mov %rdi, %rsi
+    mov %rsp, %rdi
+    mov $(FRAME_SIZE / 8), %ecx
+    cld
+    rep movsq
+    jmp .Lcall
+    .size coffer_repeat_call, . - coffer_repeat_call
+
+// Where the exception handler sends an application that was stopped and has signals: an empty kernel stack, CSSA 0, the
+// vector registers as they were.
+    .globl coffer_trap_entry
+    .type coffer_trap_entry, @function
+coffer_trap_entry:
+    xor %ebp, %ebp
+    call coffer_trap
+    ud2
+    .size coffer_trap_entry, . - coffer_trap_entry
+
+// void coffer_resume_context(): the exception handler knows this instruction, and puts the context into the SSA.
+    .globl coffer_resume_context
+    .globl coffer_resume_point
+    .type coffer_resume_context, @function
+coffer_resume_context:
+coffer_resume_point:
+    ud2
+    .size coffer_resume_context, . - coffer_resume_context
+
+// void coffer_save_vectors(void* area): XSAVE of the vector registers and x87; 64-byte aligned, the header zero before.
+    .globl coffer_save_vectors
+    .type coffer_save_vectors, @function
+coffer_save_vectors:
+    mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xsave64 (%rdi)
+    ret
+    .size coffer_save_vectors, . - coffer_save_vectors
+
+// void coffer_load_vectors(const void* area): XRSTOR of them; null for the state that a program starts with.
+    .globl coffer_load_vectors
+    .type coffer_load_vectors, @function
+coffer_load_vectors:
+    test %rdi, %rdi
+    jnz 1f
+    lea coffer_initial_vector_state(%rip), %rdi
+1:  mov %gs:TCB_XSAVE_MASK, %rax
+    xor %edx, %edx
+    xrstor64 (%rdi)
+    ret
+    .size coffer_load_vectors, . - coffer_load_vectors
 
 // void coffer_enter_user(rip, rsp): the first instruction of the program, with nothing of the kernel in its registers.
     .globl coffer_enter_user

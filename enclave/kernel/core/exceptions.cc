@@ -1,16 +1,27 @@
 // Exceptions of enclave code: what the processor left in the SSA is looked at on the exception stack, at CSSA 1.
 //
-// Little is done here. A page fault in memory that may be committed is committed; a `syscall` instruction that trapped
-// is changed into a jump to the system-call entry, so that the call itself is served at CSSA 0 as any other.
+// Little is done here, and nothing that takes a lock or leaves. A page fault in memory that may be committed is
+// committed; a `syscall` instruction that trapped is changed into a jump to the system-call entry, so that the call
+// itself is served at CSSA 0 as any other. What is a signal of the application moves the application's registers into
+// the thread's block, and lets the kernel go on at CSSA 0, where delivery.cc does the rest.
 #include <cstring>
 
 #include "boundary/calls.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/thread.h"
+#include "enclave/kernel/signals/pending.h"
+#include "enclave/kernel/signals/trap_info.h"
 #include "sgx/arch.h"
 
-extern "C" void coffer_syscall_entry();
+extern "C" {
+void coffer_syscall_entry();
+void coffer_trap_entry();
+extern const char coffer_leave_begin[];
+extern const char coffer_leave_end[];
+extern const char coffer_resume_point[];
+extern const char __kernel_end[];
+}
 
 namespace coffer::kernel {
 
@@ -21,24 +32,6 @@ namespace {
 struct Reply {  // entry.S passes it on in RDI, RSI, RDX, R8
   std::uint64_t request, a, b, c;
 };
-
-constexpr int kSigill = 4, kSigtrap = 5, kSigfpe = 8, kSigsegv = 11;
-
-int signal_of(std::uint8_t vector) {
-  switch (vector) {
-    case sgx::vector::kInvalidOpcode:
-      return kSigill;
-    case sgx::vector::kBreakpoint:
-    case sgx::vector::kDebug:
-      return kSigtrap;
-    case sgx::vector::kDivideError:
-    case sgx::vector::kX87:
-    case sgx::vector::kSimd:
-      return kSigfpe;
-    default:
-      return kSigsegv;
-  }
-}
 
 bool redirect_syscall(sgx::GprArea& gpr) {
   constexpr std::uint8_t kSyscall[] = {0x0f, 0x05};
@@ -58,6 +51,73 @@ bool handle_page_fault(const sgx::ExInfo& info) {
          AddressSpace::FaultResult::kCommitted;
 }
 
+std::uint64_t address_of(const char* symbol) { return reinterpret_cast<std::uint64_t>(symbol); }
+bool in_kernel(std::uint64_t rip) { return rip >= enclave_base() && rip < address_of(__kernel_end); }
+// The end of the thread's kernel stack, which is empty while the application runs.
+std::uint64_t kernel_stack_end(const ThreadControl& thread) { return reinterpret_cast<std::uint64_t>(&thread); }
+constexpr std::uint64_t kCleanFlags = 2;
+
+bool has_signals(const ThreadControl& thread) {
+  return (signals::pending_for(thread) & ~thread.signal_mask.load()) != 0;
+}
+
+void continue_in_kernel(sgx::GprArea& gpr, std::uint64_t rip, std::uint64_t rsp) {
+  gpr.rip = rip;
+  gpr.rsp = rsp;
+  gpr.rflags = kCleanFlags;
+}
+void continue_at_trap_entry(const ThreadControl& thread, sgx::GprArea& gpr) {
+  continue_in_kernel(gpr, reinterpret_cast<std::uint64_t>(&coffer_trap_entry), kernel_stack_end(thread));
+}
+
+// The application's registers go to the thread's block, and the kernel goes on with the cause.
+void stop_application(ThreadControl& thread, sgx::GprArea& gpr, const TrapCause& cause) {
+  thread.stopped = {.rax = gpr.rax,
+                    .rcx = gpr.rcx,
+                    .rdx = gpr.rdx,
+                    .rbx = gpr.rbx,
+                    .rsp = gpr.rsp,
+                    .rbp = gpr.rbp,
+                    .rsi = gpr.rsi,
+                    .rdi = gpr.rdi,
+                    .r8 = gpr.r8,
+                    .r9 = gpr.r9,
+                    .r10 = gpr.r10,
+                    .r11 = gpr.r11,
+                    .r12 = gpr.r12,
+                    .r13 = gpr.r13,
+                    .r14 = gpr.r14,
+                    .r15 = gpr.r15,
+                    .rflags = gpr.rflags,
+                    .rip = gpr.rip};
+  thread.cause = cause;
+  continue_at_trap_entry(thread, gpr);
+}
+
+// coffer_resume_context(): the other direction.
+void resume_application(ThreadControl& thread, sgx::GprArea& gpr) {
+  if (has_signals(thread)) {  // that came since the kernel looked
+    thread.cause = {};
+    return continue_at_trap_entry(thread, gpr);
+  }
+  const UserContext& c = thread.stopped;
+  gpr.rax = c.rax, gpr.rcx = c.rcx, gpr.rdx = c.rdx, gpr.rbx = c.rbx;
+  gpr.rsp = c.rsp, gpr.rbp = c.rbp, gpr.rsi = c.rsi, gpr.rdi = c.rdi;
+  gpr.r8 = c.r8, gpr.r9 = c.r9, gpr.r10 = c.r10, gpr.r11 = c.r11;
+  gpr.r12 = c.r12, gpr.r13 = c.r13, gpr.r14 = c.r14, gpr.r15 = c.r15;
+  gpr.rflags = c.rflags;
+  gpr.rip = c.rip;
+}
+
+// Somebody wants this thread to look at its signals. In the kernel it does so on its way out, wherever that was.
+void look_at_signals(ThreadControl& thread, sgx::GprArea& gpr) {
+  if (!has_signals(thread)) return;
+  if (!in_kernel(gpr.rip)) return stop_application(thread, gpr, {});
+  if (gpr.rip > address_of(coffer_leave_begin) && gpr.rip < address_of(coffer_leave_end)) {
+    continue_in_kernel(gpr, address_of(coffer_leave_begin), kernel_stack_end(thread) - FRAME_SIZE);
+  }
+}
+
 }  // namespace
 
 extern "C" void coffer_exception(std::uint64_t tcs, std::uint64_t cssa, Reply* reply) {
@@ -66,16 +126,32 @@ extern "C" void coffer_exception(std::uint64_t tcs, std::uint64_t cssa, Reply* r
   auto* gpr = reinterpret_cast<sgx::GprArea*>(frame + SGX_PAGE_SIZE - sizeof(sgx::GprArea));
   const auto* info = reinterpret_cast<const sgx::ExInfo*>(reinterpret_cast<std::byte*>(gpr) - sizeof(sgx::ExInfo));
   const std::uint32_t exit_info = gpr->exit_info;
-  if ((exit_info & sgx::exit_info::kValid) == 0) return;  // an interrupt: nothing to do but go on
+  ThreadControl& thread = current_thread();
+  if ((exit_info & sgx::exit_info::kValid) == 0) {  // an interrupt
+    if (cssa == 1) look_at_signals(thread, *gpr);
+    return;
+  }
   // Served once: a host that comes again without ERESUME finds nothing to do.
   gpr->exit_info = 0;
   const auto vector = static_cast<std::uint8_t>(exit_info & 0xff);
+  const int signal = signals::signal_of(vector);
+  const bool has_address = vector == sgx::vector::kPageFault;
   if (cssa == 1) {
+    if (vector == sgx::vector::kInvalidOpcode && gpr->rip == address_of(coffer_resume_point)) {
+      return resume_application(thread, *gpr);
+    }
     if (vector == sgx::vector::kInvalidOpcode && redirect_syscall(*gpr)) return;
-    if (vector == sgx::vector::kPageFault && handle_page_fault(*info)) return;
+    if (has_address && handle_page_fault(*info)) return;
+    if (!in_kernel(gpr->rip) && signals::handled_by(thread, signal)) {
+      const bool has_code = has_address || vector == sgx::vector::kGeneralProtection;
+      return stop_application(thread, *gpr,
+                              {.vector = vector,
+                               .error_code = has_code ? info->error_code : 0,
+                               .address = has_address ? info->address : 0});
+    }
   }
-  *reply = {static_cast<std::uint64_t>(Request::kUnhandled), static_cast<std::uint64_t>(signal_of(vector)),
-            gpr->rip - enclave_base(), vector == sgx::vector::kPageFault ? info->address : 0};
+  *reply = {static_cast<std::uint64_t>(Request::kUnhandled), static_cast<std::uint64_t>(signal),
+            gpr->rip - enclave_base(), has_address ? info->address : 0};
 }
 
 }  // namespace coffer::kernel

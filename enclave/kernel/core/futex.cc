@@ -10,6 +10,7 @@
 #include "enclave/kernel/core/thread.h"
 #include "enclave/kernel/core/threads.h"
 #include "enclave/kernel/fs/clock.h"
+#include "enclave/kernel/signals/pending.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
 namespace coffer::kernel {
@@ -133,6 +134,7 @@ std::int64_t futex_wait(std::uint64_t address, std::uint32_t value, std::uint64_
       if (now >= deadline_ns) return withdraw(waiter) ? -ETIMEDOUT : 0;
       left = deadline_ns - now;
     }
+    if (signals::interrupted() && withdraw(waiter)) return -EINTR;
     park(left);
   }
   return 0;

@@ -9,7 +9,7 @@ namespace coffer::kernel {
 inline constexpr std::uint32_t kFutexAnyBit = ~std::uint32_t{0};
 
 // Sleeps while *address == value. deadline_ns: monotonic time, boundary::kNoTimeout for none. 0, or -EAGAIN (the value
-// differs), -ETIMEDOUT, -EFAULT, -EINVAL.
+// differs), -ETIMEDOUT, -EINTR (a signal), -EFAULT, -EINVAL.
 std::int64_t futex_wait(std::uint64_t address, std::uint32_t value, std::uint64_t deadline_ns, std::uint32_t bitset);
 // Wakes at most `count` waiters whose bitset meets this one; how many.
 std::int64_t futex_wake(std::uint64_t address, std::uint32_t count, std::uint32_t bitset);

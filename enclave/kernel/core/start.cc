@@ -16,6 +16,8 @@
 #include "enclave/kernel/core/threads.h"
 #include "enclave/kernel/fs/encrypted/encrypted_file_system.h"
 #include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/fs/waiters.h"
+#include "enclave/kernel/signals/pending.h"
 #include "enclave/kernel/support/crypto.h"
 #include "enclave/kernel/syscalls/dispatch.h"
 
@@ -169,6 +171,7 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   setup.current_thread_index = current_thread_index;
   setup.network = layout_table<boundary::NetworkRule>(layout().network_table, layout().network_count);
   fs::init_files(setup);
+  fs::use_interruption(signals::interrupted);
 }
 
 [[noreturn]] void start_enclave(std::uint64_t block, std::uint64_t size, std::uint64_t tcs) {

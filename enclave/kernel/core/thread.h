@@ -21,7 +21,31 @@ struct SyscallFrame {
   std::uint64_t rax = 0;  // the call's number, then its result
   std::uint64_t rip = 0, rsp = 0;
 };
-static_assert(offsetof(SyscallFrame, rax) == FRAME_RAX && sizeof(SyscallFrame) == 128);
+static_assert(offsetof(SyscallFrame, rax) == FRAME_RAX && sizeof(SyscallFrame) == FRAME_SIZE);
+
+// All general registers of the application, where it was stopped at any instruction. The vector registers stay in the
+// processor: the kernel does not touch them.
+struct UserContext {
+  std::uint64_t rax = 0, rcx = 0, rdx = 0, rbx = 0, rsp = 0, rbp = 0, rsi = 0, rdi = 0;
+  std::uint64_t r8 = 0, r9 = 0, r10 = 0, r11 = 0, r12 = 0, r13 = 0, r14 = 0, r15 = 0;
+  std::uint64_t rflags = 0, rip = 0;
+};
+
+// Why the application was stopped; kNoTrap for an interrupt.
+struct TrapCause {
+  static constexpr std::uint32_t kNoTrap = ~std::uint32_t{0};
+  std::uint32_t vector = kNoTrap;
+  std::uint32_t error_code = 0;
+  std::uint64_t address = 0;
+};
+
+// sigaltstack(): `size` 0 where there is none.
+struct AlternateStack {
+  std::uint64_t begin = 0, size = 0;
+  std::uint32_t flags = 0;
+};
+
+struct QueuedSignal;  // signals/pending.h
 
 enum class ThreadState : std::uint32_t { kFree = 0, kStarting = 1, kRunning = 2 };
 
@@ -65,6 +89,10 @@ struct ThreadControl {
   std::uint64_t clearing = CLEAR_BY_XRSTOR;
   std::uint64_t call_leaves = 0;  // 1: the system call ends with leaving for the next call, with these two
   std::uint64_t call_status = 0, call_written = 0;
+  // Signals that wait for this thread (bit n - 1 for signal n; changed under the lock of signals/pending.cc), and those
+  // that it blocks (changed by the thread itself).
+  std::atomic<std::uint64_t> pending_signals{0};
+  std::atomic<std::uint64_t> signal_mask{0};
   // C++
   std::uint32_t index = 0;
   std::atomic<ThreadState> state{ThreadState::kFree};
@@ -74,11 +102,19 @@ struct ThreadControl {
   std::uint64_t call_buffer = 0, call_room = 0;       // where the host wants the result of the call being served
   std::uint64_t call_input = 0, call_input_room = 0;  // where the program wants the next call's argument
   SyscallFrame* frame = nullptr;                      // of the system call that is being served
-  std::uint64_t signal_mask = 0;
   std::array<char, 16> name{};
   CheckedRanges checked;
   SyscallFrame start;  // kStarting: where the thread begins
   std::uint64_t start_fs = 0;
+  // Signals, the thread's own but for the queue
+  UserContext stopped;  // where the application goes on: by coffer_resume_context()
+  TrapCause cause;      // why it was stopped
+  AlternateStack alternate_stack;
+  std::uint64_t mask_to_restore = 0;  // by calls that wait under another mask
+  bool restore_mask = false;
+  std::uint64_t sleep_deadline = 0;       // of a sleep that goes on after a signal without a handler; 0: none
+  std::atomic<bool> serves_calls{false};  // waits for a call of the host's, which no signal ends
+  QueuedSignal* signal_queue = nullptr;   // under the lock of signals/pending.cc
 };
 static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&
               offsetof(ThreadControl, exit_target) == TCB_EXIT_TARGET &&
@@ -88,7 +124,9 @@ static_assert(offsetof(ThreadControl, saved_rsp) == TCB_SAVED_RSP &&
               offsetof(ThreadControl, clearing) == TCB_CLEARING &&
               offsetof(ThreadControl, call_leaves) == TCB_CALL_LEAVES &&
               offsetof(ThreadControl, call_status) == TCB_CALL_STATUS &&
-              offsetof(ThreadControl, call_written) == TCB_CALL_WRITTEN);
+              offsetof(ThreadControl, call_written) == TCB_CALL_WRITTEN &&
+              offsetof(ThreadControl, pending_signals) == TCB_PENDING_SIGNALS &&
+              offsetof(ThreadControl, signal_mask) == TCB_SIGNAL_MASK);
 static_assert(sizeof(ThreadControl) <= SGX_PAGE_SIZE);
 static_assert(boundary::kThreadExceptionStackEnd == EXCEPTION_STACK_END &&
               boundary::kThreadSsaOffset == THREAD_SSA_OFFSET &&
@@ -114,6 +152,9 @@ extern "C" {
 [[noreturn]] void coffer_enter_user(std::uint64_t rip, std::uint64_t rsp);
 // Goes on where the frame says, with its RAX.
 [[noreturn]] void coffer_resume_user(const SyscallFrame* frame);
+// Goes on where current_thread().stopped says, with every register as it stands there, by way of an exception: nothing
+// else can load them all. Signals that came meanwhile are delivered first.
+[[noreturn]] void coffer_resume_context();
 }
 
 }  // namespace coffer::kernel

@@ -12,6 +12,8 @@
 #define TCB_CALL_LEAVES 64
 #define TCB_CALL_STATUS 72
 #define TCB_CALL_WRITTEN 80
+#define TCB_PENDING_SIGNALS 88
+#define TCB_SIGNAL_MASK 96
 
 // How vector registers are cleared on the way out: by XRSTOR, or by instructions where only they are in use.
 #define CLEAR_BY_XRSTOR 0
@@ -19,6 +21,7 @@
 #define CLEAR_AVX512 2
 
 #define FRAME_RAX 104
+#define FRAME_SIZE 128
 
 // Where the exception stack ends, from the TCS; boundary/image_layout.h says why.
 #define EXCEPTION_STACK_END 24576

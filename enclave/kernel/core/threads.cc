@@ -6,6 +6,8 @@
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/signals/pending.h"
+#include "enclave/kernel/signals/timers.h"
 #include "enclave/kernel/support/cpu_features.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
@@ -36,7 +38,7 @@ std::uint64_t read_xcr0() {
 
 // A free TCS, now kStarting; 0 where there is none (0 is the first thread's).
 std::uint32_t claim_thread() {
-  for (std::uint32_t i = 1; i < layout().thread_count; ++i) {
+  for (std::uint32_t i = 1; i < layout().thread_count && !signals::is_service_thread(i); ++i) {
     ThreadState expected = ThreadState::kFree;
     if (thread_block(i).state.compare_exchange_strong(expected, ThreadState::kStarting)) return i;
   }
@@ -81,6 +83,8 @@ std::int64_t clone_thread(const SyscallFrame& frame, const CloneRequest& request
   }
   ThreadControl& thread = thread_block(index);
   thread.thread_id = next_thread_id.fetch_add(1);
+  thread.signal_mask.store(current_thread().signal_mask.load());
+  thread.alternate_stack = {};
   thread.start = frame;
   thread.start.rax = 0;
   thread.start.rsp = request.stack;
@@ -114,6 +118,7 @@ std::int64_t clone_thread(const SyscallFrame& frame, const CloneRequest& request
   if (!thread.state.compare_exchange_strong(expected, ThreadState::kRunning)) {
     panic("the host entered a thread that was not asked for");
   }
+  if (signals::is_service_thread(thread.index)) signals::serve();
   asm volatile("wrfsbase %0" ::"r"(thread.start_fs));
   coffer_resume_user(&thread.start);
 }
@@ -121,6 +126,8 @@ std::int64_t clone_thread(const SyscallFrame& frame, const CloneRequest& request
 [[noreturn]] void exit_thread() {
   ThreadControl& thread = current_thread();
   if (running.fetch_sub(1) == 1) exit_process(0);
+  thread.thread_id = 0;  // no signal names it any more
+  signals::forget_thread(thread);
   if (const std::uint64_t address = thread.clear_child_tid; address != 0) {
     thread.clear_child_tid = 0;
     if (store_id(address, 0)) futex_wake(address, 1, kFutexAnyBit);

@@ -30,6 +30,7 @@ Expected<std::size_t> wait_until(bool nonblocking, Attempt attempt) {
       return result;
     }
     if (nonblocking) return result;
+    if (wait_interrupted()) return error(EINTR);
     wait_for_change(ticket, boundary::kNoTimeout);
   }
 }

@@ -9,6 +9,7 @@
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/thread.h"
+#include "enclave/kernel/signals/pending.h"
 #include "enclave/kernel/support/crypto.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
@@ -144,6 +145,8 @@ struct HostBuffer {
 // Answers the previous call and waits for the next. The result is copied out to where the host said, once; the
 // argument is copied in, once. The wait itself is entry.S's, between this and coffer_take_call().
 std::int64_t sys_next_call(const Arguments& c) {
+  // Handlers run before the wait, which no signal ends; then the call is made again.
+  if (signals::interrupted()) return -EINTR;
   PreviousCall previous;
   if (!get_user(c.a[0], &previous)) return -EFAULT;
   ThreadControl& thread = current_thread();
@@ -159,6 +162,7 @@ std::int64_t sys_next_call(const Arguments& c) {
   thread.call_status = static_cast<std::uint64_t>(previous.status);
   thread.call_written = previous.written;
   thread.call_leaves = 1;
+  thread.serves_calls.store(true, std::memory_order_relaxed);
   return 0;
 }
 
@@ -180,6 +184,7 @@ extern "C" std::int64_t coffer_take_call(const SyscallFrame* frame, std::uint64_
                                          std::uint64_t size, std::uint64_t room, std::uint64_t command) {
   check_return(command);
   ThreadControl& thread = current_thread();
+  thread.serves_calls.store(false, std::memory_order_relaxed);
   const std::uint64_t larger = size > room ? size : room;
   if (larger != 0 && !in_arena(address, larger)) panic("the host gave a call a buffer outside the arena");
   thread.call_buffer = address;

@@ -9,6 +9,7 @@
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/thread.h"
+#include "enclave/kernel/signals/delivery.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
 namespace coffer::kernel {
@@ -50,12 +51,17 @@ void init_dispatch(std::uint64_t count) {
   join(memory_syscalls());
   join(process_syscalls());
   join(time_syscalls());
+  join(signal_syscalls());
+  join(timer_syscalls());
+  join(identity_syscalls());
   join(coffer_syscalls());
 }
 
 std::uint64_t cpu_count() { return cpus; }
 
-extern "C" std::int64_t coffer_syscall(SyscallFrame* frame) {
+// Serves the call and puts its result into the frame. A call that a signal interrupted leads to the handler instead, or
+// goes on where no handler was to run.
+extern "C" void coffer_syscall(SyscallFrame* frame) {
   const std::uint64_t number = frame->rax;
   SyscallHandler handler = nullptr;
   if (number < kLinuxNumbers) {
@@ -65,10 +71,29 @@ extern "C" std::int64_t coffer_syscall(SyscallFrame* frame) {
   }
   if (handler == nullptr) {
     complain(number);
-    return -ENOSYS;
+    frame->rax = static_cast<std::uint64_t>(-ENOSYS);
+    return;
   }
-  current_thread().frame = frame;
-  return handler({{frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}});
+  ThreadControl& thread = current_thread();
+  thread.frame = frame;
+  const SyscallArguments arguments{{frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8, frame->r9}};
+  const auto serve = [&] {
+    return signals::waits_under_mask(number) ? signals::wait_under_mask(number, arguments, handler)
+                                             : handler(arguments);
+  };
+  std::int64_t result = serve();
+  // A host that says EINTR for no reason of ours is believed after a while.
+  constexpr int kMostRepeats = 1000;
+  for (int i = 0; result == -EINTR && i < kMostRepeats; ++i) {
+    if (signals::after_interruption(*frame, number) == signals::Interruption::kDelivered) {
+      thread.sleep_deadline = 0;
+      return;
+    }
+    result = serve();
+  }
+  if (result == -EPIPE) signals::note_broken_pipe(number, arguments);
+  if (thread.sleep_deadline != 0) thread.sleep_deadline = 0;
+  frame->rax = static_cast<std::uint64_t>(result);
 }
 
 bool user_range(std::uint64_t address, std::uint64_t size, bool write) {

@@ -1,12 +1,12 @@
-// System calls on the process and its threads: identity, limits, threads, signals as far as they go.
+// System calls on the process and its threads: identity, limits, threads.
 #include <asm/prctl.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 
 #include "enclave/kernel/core/futex.h"
@@ -27,9 +27,6 @@ using Arguments = SyscallArguments;
 std::int64_t sys_zero(const Arguments&) { return 0; }
 std::int64_t sys_process_id(const Arguments&) { return kProcessId; }
 std::int64_t sys_thread_id(const Arguments&) { return current_thread().thread_id; }
-std::int64_t sys_user(const Arguments&) { return fs::kFileOwner; }
-std::int64_t sys_group(const Arguments&) { return fs::kFileGroup; }
-std::int64_t sys_refused(const Arguments&) { return -EPERM; }
 // Known, asked for by every C library at start, and not there: no reason to complain.
 std::int64_t sys_absent(const Arguments&) { return -ENOSYS; }
 
@@ -113,7 +110,7 @@ rlimit limit_of(std::uint64_t resource) {
     case RLIMIT_NOFILE:
       return {kDescriptors, kDescriptors};
     case RLIMIT_NPROC:
-      return {layout().thread_count, layout().thread_count};
+      return {layout().thread_count - boundary::kServiceThreads, layout().thread_count - boundary::kServiceThreads};
     case RLIMIT_CORE:
       return {0, 0};
     default:
@@ -154,13 +151,45 @@ std::int64_t sys_getcpu(const Arguments& c) {
   return c.a[1] == 0 || put_user(c.a[1], zero) ? 0 : -EFAULT;
 }
 
+// The options beside a thread's name: what changes nothing inside an enclave is accepted.
+std::int64_t process_option(const Arguments& c) {
+  const std::int32_t none = 0;
+  switch (c.a[0]) {
+    case PR_SET_PDEATHSIG:
+    case PR_SET_NO_NEW_PRIVS:
+    case PR_SET_TIMERSLACK:
+    case PR_SET_DUMPABLE:
+    case PR_SET_KEEPCAPS:
+    case PR_SET_CHILD_SUBREAPER:
+      return 0;
+    case PR_GET_PDEATHSIG:
+      return put_user(c.a[1], none) ? 0 : -EFAULT;
+    case PR_GET_DUMPABLE:
+    case PR_GET_KEEPCAPS:
+    case PR_GET_SECCOMP:
+      return 0;
+    case PR_GET_NO_NEW_PRIVS:
+      return 1;
+    case PR_GET_TIMERSLACK:
+      return 50'000;
+    default:
+      return -EINVAL;
+  }
+}
+
 std::int64_t sys_prctl(const Arguments& c) {
   constexpr std::uint64_t kSetName = 15;
   constexpr std::uint64_t kGetName = 16;
   constexpr std::uint64_t kNameSize = 16;
   ThreadControl& thread = current_thread();
-  if (c.a[0] == kGetName) return put_user(c.a[1], thread.name) ? 0 : -EFAULT;
-  if (c.a[0] != kSetName) return -EINVAL;
+  switch (c.a[0]) {
+    case kGetName:
+      return put_user(c.a[1], thread.name) ? 0 : -EFAULT;
+    case kSetName:
+      break;
+    default:
+      return process_option(c);
+  }
   std::string_view name;
   if (const int failed = user_string(c.a[1], kNameSize * 64, &name); failed != 0) return failed;
   thread.name = {};
@@ -168,103 +197,21 @@ std::int64_t sys_prctl(const Arguments& c) {
   return 0;
 }
 
-// Signals: dispositions are kept so that programs can ask, ignored ones are ignored, and a fatal one ends the enclave.
-// Handlers are not run.
-constexpr std::uint64_t kSignals = 65;
-struct KernelSigaction {
-  std::uint64_t handler, flags, restorer, mask;
-};
-KernelSigaction dispositions[kSignals];
-
-std::int64_t sys_sigaction(const Arguments& c) {
-  if (c.a[0] == 0 || c.a[0] >= kSignals || c.a[3] != sizeof(std::uint64_t)) return -EINVAL;
-  KernelSigaction next{};
-  if (c.a[1] != 0 && !get_user(c.a[1], &next)) return -EFAULT;
-  if (c.a[1] != 0 && (c.a[0] == SIGKILL || c.a[0] == SIGSTOP)) return -EINVAL;
-  if (c.a[2] != 0 && !put_user(c.a[2], dispositions[c.a[0]])) return -EFAULT;
-  if (c.a[1] != 0) dispositions[c.a[0]] = next;
-  return 0;
-}
-
-std::int64_t sys_sigprocmask(const Arguments& c) {
-  if (c.a[3] != sizeof(std::uint64_t)) return -EINVAL;
-  ThreadControl& thread = current_thread();
-  const std::uint64_t before = thread.signal_mask;
-  if (c.a[1] != 0) {
-    std::uint64_t set = 0;
-    if (!get_user(c.a[1], &set)) return -EFAULT;
-    switch (c.a[0]) {
-      case SIG_BLOCK:
-        thread.signal_mask |= set;
-        break;
-      case SIG_UNBLOCK:
-        thread.signal_mask &= ~set;
-        break;
-      case SIG_SETMASK:
-        thread.signal_mask = set;
-        break;
-      default:
-        return -EINVAL;
-    }
-  }
-  return c.a[2] == 0 || put_user(c.a[2], before) ? 0 : -EFAULT;
-}
-
-bool ignored_by_default(std::uint64_t signal) {
-  return signal == SIGCHLD || signal == SIGURG || signal == SIGWINCH || signal == SIGCONT;
-}
-
-std::int64_t raise(std::uint64_t signal) {
-  if (signal >= kSignals) return -EINVAL;
-  if (signal == 0) return 0;
-  const std::uint64_t handler = dispositions[signal].handler;
-  constexpr std::uint64_t kIgnore = 1;
-  if (handler == kIgnore || (handler == 0 && ignored_by_default(signal))) return 0;
-  if (handler > kIgnore && signal != SIGABRT) {
-    debug_log("a signal was raised whose handler cannot run inside an enclave yet");
-    return -ENOSYS;
-  }
-  fs::sync_all_files();
-  die_of_signal(static_cast<int>(signal));
-}
-
-bool is_self(std::uint64_t id) { return id == kProcessId || id == 0 || id == current_thread().thread_id; }
-std::int64_t sys_kill(const Arguments& c) { return is_self(c.a[0]) ? raise(c.a[1]) : -ESRCH; }
-std::int64_t sys_tkill(const Arguments& c) { return is_self(c.a[0]) ? raise(c.a[1]) : -ESRCH; }
-std::int64_t sys_tgkill(const Arguments& c) { return c.a[0] == kProcessId ? raise(c.a[2]) : -ESRCH; }
-
 constexpr SyscallEntry kTable[] = {
-    {13, "rt_sigaction", "signal, action, old, size", sys_sigaction, ""},
-    {14, "rt_sigprocmask", "how, set, old, size", sys_sigprocmask, ""},
     {39, "getpid", "", sys_process_id, ""},
     {56, "clone", "flags, stack, parent_tid, child_tid, tls", sys_clone, "0, or any failure: EAGAIN"},
     {60, "exit", "status", sys_exit, ""},
-    {62, "kill", "pid, signal", sys_kill, ""},
     {63, "uname", "buf", sys_uname, ""},
     {97, "getrlimit", "resource, limit", sys_getrlimit, ""},
     {99, "sysinfo", "info", sys_sysinfo, "uptime: any time"},
-    {102, "getuid", "", sys_user, ""},
-    {104, "getgid", "", sys_group, ""},
-    {105, "setuid", "uid", sys_refused, ""},
-    {106, "setgid", "gid", sys_refused, ""},
-    {107, "geteuid", "", sys_user, ""},
-    {108, "getegid", "", sys_group, ""},
-    {109, "setpgid", "pid, pgid", sys_zero, ""},
-    {110, "getppid", "", sys_zero, ""},
-    {111, "getpgrp", "", sys_process_id, ""},
-    {121, "getpgid", "pid", sys_process_id, ""},
-    {124, "getsid", "pid", sys_process_id, ""},
-    {131, "sigaltstack", "stack, old", sys_zero, ""},
     {157, "prctl", "option, a, b, c, d", sys_prctl, ""},
     {158, "arch_prctl", "code, addr", sys_arch_prctl, ""},
     {186, "gettid", "", sys_thread_id, ""},
-    {200, "tkill", "tid, signal", sys_tkill, ""},
     {202, "futex", "addr, op, value, timeout, addr2, value3", sys_futex, "wake-ups at any time"},
     {203, "sched_setaffinity", "pid, size, mask", sys_zero, ""},
     {204, "sched_getaffinity", "pid, size, mask", sys_getaffinity, "CPU count at start: 1 to 4096"},
     {218, "set_tid_address", "addr", sys_set_tid_address, ""},
     {231, "exit_group", "status", sys_exit_group, ""},
-    {234, "tgkill", "pid, tid, signal", sys_tgkill, ""},
     {273, "set_robust_list", "head, size", sys_zero, ""},
     {302, "prlimit64", "pid, resource, new, old", sys_prlimit, ""},
     {309, "getcpu", "cpu, node, cache", sys_getcpu, ""},

@@ -26,11 +26,14 @@ struct SyscallEntry {
 };
 
 // The handlers of one topic; the dispatcher joins the tables of all topics at start-up and answers ENOSYS for the rest.
-std::span<const SyscallEntry> file_syscalls();     // syscalls/files.cc
-std::span<const SyscallEntry> memory_syscalls();   // syscalls/memory.cc
-std::span<const SyscallEntry> process_syscalls();  // syscalls/process.cc: threads, identity, limits
-std::span<const SyscallEntry> time_syscalls();     // syscalls/time.cc
-std::span<const SyscallEntry> coffer_syscalls();   // syscalls/coffer.cc: reports, keys, serving calls
+std::span<const SyscallEntry> file_syscalls();      // syscalls/files.cc
+std::span<const SyscallEntry> memory_syscalls();    // syscalls/memory.cc
+std::span<const SyscallEntry> process_syscalls();   // syscalls/process.cc: threads, identity, limits
+std::span<const SyscallEntry> time_syscalls();      // syscalls/time.cc
+std::span<const SyscallEntry> signal_syscalls();    // syscalls/signals.cc
+std::span<const SyscallEntry> timer_syscalls();     // syscalls/timers.cc
+std::span<const SyscallEntry> identity_syscalls();  // syscalls/identity.cc: users, groups, scheduling, what is refused
+std::span<const SyscallEntry> coffer_syscalls();    // syscalls/coffer.cc: reports, keys, serving calls
 
 // True where the application may access [address, address + size): its segments or its mappings; pages not committed
 // yet are committed. A size of 0 is always fine.

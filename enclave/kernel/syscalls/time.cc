@@ -5,12 +5,14 @@
 #include <sys/times.h>
 
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 
+#include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/thread.h"
 #include "enclave/kernel/fs/clock.h"
+#include "enclave/kernel/signals/pending.h"
+#include "enclave/kernel/signals/timers.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
 namespace coffer::kernel {
@@ -24,34 +26,16 @@ timespec from_ns(std::uint64_t ns) { return {static_cast<time_t>(ns / kSecond), 
 
 // CPU time as the host counts it.
 std::uint64_t cpu_time_ns(std::uint64_t clock) {
-  const Answer a = call_host(boundary::Request::kClock, clock);
-  constexpr std::uint64_t kLongest = std::uint64_t{1} << 33;
-  if (a.result != 0 || a.extra[0] > kLongest || a.extra[1] >= kSecond) return 0;
-  return a.extra[0] * kSecond + a.extra[1];
+  std::uint64_t now = 0;
+  signals::read_clock_ns(clock, &now);
+  return now;
 }
 
 bool read_clock(std::uint64_t clock, timespec* time) {
-  switch (clock) {
-    case CLOCK_REALTIME:
-    case CLOCK_REALTIME_COARSE:
-    case CLOCK_TAI: {
-      const fs::Timestamp now = fs::realtime_now();
-      *time = {static_cast<time_t>(now.seconds), static_cast<long>(now.nanoseconds)};
-      return true;
-    }
-    case CLOCK_MONOTONIC:
-    case CLOCK_MONOTONIC_RAW:
-    case CLOCK_MONOTONIC_COARSE:
-    case CLOCK_BOOTTIME:
-      *time = from_ns(fs::monotonic_now_ns());
-      return true;
-    case CLOCK_PROCESS_CPUTIME_ID:
-    case CLOCK_THREAD_CPUTIME_ID:
-      *time = from_ns(cpu_time_ns(clock));
-      return true;
-    default:
-      return false;
-  }
+  std::uint64_t now = 0;
+  if (!signals::read_clock_ns(clock, &now)) return false;
+  *time = from_ns(now);
+  return true;
 }
 
 std::int64_t sys_clock_gettime(const Arguments& c) {
@@ -77,35 +61,40 @@ std::int64_t sys_time(const Arguments& c) {
   return c.a[0] == 0 || put_user(c.a[0], now) ? now : -EFAULT;
 }
 
-// Sleeps until the monotonic deadline; a wake-up that came early sleeps again.
-void sleep_until(std::uint64_t deadline) {
-  for (std::uint64_t now = fs::monotonic_now_ns(); now < deadline; now = fs::monotonic_now_ns()) park(deadline - now);
+// Sleeps until the monotonic deadline, or -EINTR: a wake-up for no reason sleeps again.
+std::int64_t sleep_until(std::uint64_t deadline) {
+  for (std::uint64_t now = fs::monotonic_now_ns(); now < deadline; now = fs::monotonic_now_ns()) {
+    if (signals::interrupted()) return -EINTR;
+    park(deadline - now);
+  }
+  return 0;
 }
 
-std::int64_t sleep(std::uint64_t clock, bool absolute, std::uint64_t request) {
-  const UserBytes bytes = user_bytes(request, sizeof(timespec), false);
-  if (!bytes.ok) return -EFAULT;
+std::int64_t sleep(std::uint64_t clock, bool absolute, std::uint64_t request, std::uint64_t remaining) {
   timespec time{};
-  std::memcpy(&time, bytes.bytes.data(), sizeof(time));
+  if (!get_user(request, &time)) return -EFAULT;
   if (time.tv_sec < 0 || time.tv_nsec < 0 || time.tv_nsec >= static_cast<long>(kSecond)) return -EINVAL;
   constexpr time_t kLongest = 1'000'000'000;
   const auto seconds = static_cast<std::uint64_t>(time.tv_sec < kLongest ? time.tv_sec : kLongest * 9);
   std::uint64_t span = seconds * kSecond + static_cast<std::uint64_t>(time.tv_nsec);
-  if (absolute) {
-    timespec now{};
-    if (!read_clock(clock, &now)) return -EINVAL;
-    const std::uint64_t current =
-        static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
-    span = span > current ? span - current : 0;
-  }
-  sleep_until(fs::monotonic_now_ns() + span);
-  return 0;
+  std::uint64_t current = 0;
+  if (!signals::read_clock_ns(clock, &current)) return -EINVAL;
+  if (absolute) span = span > current ? span - current : 0;
+  ThreadControl& thread = current_thread();
+  // A sleep that a signal without a handler ended goes on to where it was to end.
+  if (thread.sleep_deadline == 0) thread.sleep_deadline = fs::monotonic_now_ns() + span;
+  const std::uint64_t deadline = thread.sleep_deadline;
+  const std::int64_t result = sleep_until(deadline);
+  if (result != -EINTR || absolute || remaining == 0) return result;
+  const std::uint64_t now = fs::monotonic_now_ns();
+  return put_user(remaining, from_ns(deadline > now ? deadline - now : 0)) ? result : -EFAULT;
 }
 
-std::int64_t sys_nanosleep(const Arguments& c) { return sleep(CLOCK_MONOTONIC, false, c.a[0]); }
+std::int64_t sys_nanosleep(const Arguments& c) { return sleep(CLOCK_MONOTONIC, false, c.a[0], c.a[1]); }
 std::int64_t sys_clock_nanosleep(const Arguments& c) {
   constexpr std::uint64_t kAbsolute = 1;
-  return sleep(c.a[0], (c.a[1] & kAbsolute) != 0, c.a[2]);
+  if (c.a[0] == CLOCK_THREAD_CPUTIME_ID) return -EINVAL;
+  return sleep(c.a[0], (c.a[1] & kAbsolute) != 0, c.a[2], c.a[3]);
 }
 
 std::int64_t sys_yield(const Arguments&) {
@@ -114,8 +103,14 @@ std::int64_t sys_yield(const Arguments&) {
 }
 
 std::int64_t sys_getrusage(const Arguments& c) {
+  constexpr std::uint64_t kThread = 1;  // RUSAGE_THREAD
+  const auto who = static_cast<std::int32_t>(c.a[0]);
+  if (who < RUSAGE_CHILDREN || who > static_cast<std::int32_t>(kThread)) return -EINVAL;
   rusage usage{};
-  const std::uint64_t ns = cpu_time_ns(CLOCK_PROCESS_CPUTIME_ID);
+  if (who == RUSAGE_CHILDREN) return put_user(c.a[1], usage) ? 0 : -EFAULT;
+  const std::uint64_t ns = cpu_time_ns(who == RUSAGE_SELF ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_THREAD_CPUTIME_ID);
+  const AddressSpace::Usage memory = address_space().usage();
+  usage.ru_maxrss = static_cast<long>(memory.committed / 1024);
   usage.ru_utime = {static_cast<time_t>(ns / kSecond), static_cast<suseconds_t>(ns % kSecond / 1000)};
   return put_user(c.a[1], usage) ? 0 : -EFAULT;
 }

@@ -1,0 +1,40 @@
+// Signals that come to this process are the program's in the enclave, where it takes them.
+#pragma once
+
+#include <coffer/host.h>
+
+#include <csignal>
+#include <mutex>
+#include <thread>
+
+#include "base/file.h"
+
+namespace coffer::cli {
+
+// Blocks the signals that an enclave can be given, in the calling thread and all that it makes, and takes them on a
+// thread of its own. Until pass_to(), and where the program takes no signals, each has its default effect on this
+// process. Signals that this process ignores (nohup) go on being ignored. SIGPIPE is left to the program, too: a write
+// that nobody reads is an error of its own.
+class SignalPassing {
+ public:
+  SignalPassing();
+  ~SignalPassing();
+  SignalPassing(const SignalPassing&) = delete;
+  SignalPassing& operator=(const SignalPassing&) = delete;
+
+  // `enclave` stays where it is until stop().
+  void pass_to(Enclave& enclave);
+  void stop();
+
+ private:
+  void serve();
+  void take(int signal);
+
+  sigset_t passed_{};
+  FileDescriptor signals_, end_;
+  std::mutex lock_;
+  Enclave* enclave_ = nullptr;
+  std::thread thread_;
+};
+
+}  // namespace coffer::cli
