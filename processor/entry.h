@@ -78,10 +78,10 @@ struct alignas(64) Lane {
   bool raw = false;            // entered by ENCLU of ordinary code: exits as the architecture does, to no caller here
   std::uint64_t host_rbp = 0;  // of a raw entry, as host_rsp
 };
-static_assert(offsetof(Lane, aep) == LANE_AEP && offsetof(Lane, thread) == LANE_THREAD && offsetof(Lane, slot) == LANE_SLOT &&
-              offsetof(Lane, generation_now) == LANE_GENERATION_NOW && offsetof(Lane, generation) == LANE_GENERATION &&
-              offsetof(Lane, polls) == LANE_POLLS && offsetof(Lane, turns) == LANE_TURNS &&
-              offsetof(Lane, serve_end) == LANE_SERVE_END);
+static_assert(offsetof(Lane, aep) == LANE_AEP && offsetof(Lane, thread) == LANE_THREAD &&
+              offsetof(Lane, slot) == LANE_SLOT && offsetof(Lane, generation_now) == LANE_GENERATION_NOW &&
+              offsetof(Lane, generation) == LANE_GENERATION && offsetof(Lane, polls) == LANE_POLLS &&
+              offsetof(Lane, turns) == LANE_TURNS && offsetof(Lane, serve_end) == LANE_SERVE_END);
 
 static_assert(offsetof(Lane, host_rsp) == LANE_HOST_RSP && offsetof(Lane, host_fs) == LANE_HOST_FS &&
               offsetof(Lane, host_gs) == LANE_HOST_GS && offsetof(Lane, inside) == LANE_INSIDE &&
@@ -110,8 +110,8 @@ struct EnterOutcome {
 [[nodiscard]] EnterOutcome eenter(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
 [[nodiscard]] EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers);
 
-// The first halves of them, for whoever carries the registers itself: EENTER's or ERESUME's checks; on success the TCS is
-// taken and *lane is ready for coffer_enter or coffer_resume.
+// The first halves of them, for whoever carries the registers itself: EENTER's or ERESUME's checks; on success the TCS
+// is taken and *lane is ready for coffer_enter or coffer_resume.
 [[nodiscard]] LeafOutcome begin_enter(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane);
 [[nodiscard]] LeafOutcome begin_resume(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane);
 // The thread has left: gives its TCS back.
