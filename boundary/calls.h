@@ -12,6 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "boundary/counters.h"
+
 namespace coffer::boundary {
 
 enum class EnterCommand : std::uint64_t {
@@ -141,6 +143,7 @@ inline constexpr std::size_t kMaxPath = 4096;
 // One per TCS, in the arena.
 struct alignas(4096) ExchangeArea {
   std::byte data[kExchangeSize];
+  KernelCounters counters;  // the kernel writes and never reads
 };
 
 // What the host says at kStart. Copied in once and checked; offsets are from the start of the StartInfo.

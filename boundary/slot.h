@@ -49,8 +49,9 @@ enum class ControlOperation : std::uint32_t {
   kInit = 3,      // `b` = address of the SIGSTRUCT in the arena
   kFastPaths = 4,  // `a` = layout offset
   kWorker = 5,     // start a worker: `a` = TCS offset, `b` = address of its Slot in the arena, `c` = thread index,
-                   // `d` = number of threads, `e` = first slot's address
+                   // `d` = number of threads, `e` = address of its CarrierCounters in the arena
   kPlace = 6,      // where a worker may run: `a` = thread index, `b` = CPU, `c` = a Placing
+  kUsage = 7,      // the answer's text holds an EpcCounters
 };
 
 enum class Placing : std::uint64_t { kThere = 0, kElsewhere = 1, kAnywhere = 2 };

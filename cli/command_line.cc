@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string>
 
+#include "cli/symbolize.h"
 #include "cli/verbs.h"
 
 namespace coffer::cli {
@@ -25,6 +26,7 @@ constexpr const char* kExamples =
 #ifdef COFFER_VERB_emulate
     "  coffer emulate -- ./sgx-program                 run a program made for SGX hardware\n"
 #endif
+    "  coffer ps; coffer top                           what runs, and how much it does\n"
 #ifdef COFFER_VERB_report
     "  coffer report --help                            what an enclave's report proves\n"
 #endif
@@ -43,6 +45,12 @@ void add_verbs(CLI::App& app, int& status) {
 #ifdef COFFER_VERB_run
   add_run(app, status);
 #endif
+  add_ps(app, status);
+  add_top(app, status);
+  add_logs(app, status);
+  add_wait(app, status);
+  add_stop(app, status);
+  add_symbolize(app, status);
 #ifdef COFFER_VERB_report
   add_report(app, status);
 #endif
@@ -71,14 +79,20 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
+std::unique_ptr<CLI::App> make_command(int& status) {
+  auto app = std::make_unique<CLI::App>("Coffer runs ordinary programs inside enclaves.", "coffer");
+  app->set_version_flag("--version", "coffer " COFFER_VERSION);
+  app->require_subcommand(0, 1);  // none is told by run_command, after what is not known
+  app->footer(kExamples);
+  app->get_formatter()->column_width(34);
+  add_verbs(*app, status);
+  return app;
+}
+
 int run_command(int argument_count, const char* const* arguments) {
-  CLI::App app{"Coffer runs ordinary programs inside enclaves.", "coffer"};
-  app.set_version_flag("--version", "coffer " COFFER_VERSION);
-  app.require_subcommand(0, 1);  // none is told below, after what is not known
-  app.footer(kExamples);
-  app.get_formatter()->column_width(34);
   int status = 0;
-  add_verbs(app, status);
+  const auto command = make_command(status);
+  CLI::App& app = *command;
   try {
     app.parse(argument_count, arguments);
     if (app.get_subcommands().empty()) {

@@ -22,7 +22,7 @@ int main(int argc, char** argv) {
   std::cout << "Hello, " << name << ", from inside.\n";
 
   // /data is an encrypted mount (see coffer.toml): outside, only ciphertext. It is there where `coffer run` got
-  // --mount /data=FOLDER.
+  // --mount FOLDER:/data.
   int visits = 0;
   std::ifstream("/data/visits") >> visits;
   std::ofstream file("/data/visits");
@@ -68,9 +68,20 @@ enclave: @NAME@.enclave
 key: $(KEY)
 run: @NAME@.enclave
 	mkdir -p data
-	$(COFFER) run @NAME@.enclave --mount /data=data -- $(ARGS)
+	$(COFFER) run @NAME@.enclave --mount data:/data -- $(ARGS)
 clean:
 	rm -f @NAME@ @NAME@.enclave
+)";
+
+constexpr std::string_view kCmake =
+    R"(# The same with CMake: cmake -B build && cmake --build build makes build/@NAME@ and build/@NAME@.enclave.
+cmake_minimum_required(VERSION 3.20)
+project(@NAME@ LANGUAGES CXX)
+find_package(Coffer REQUIRED)
+
+add_executable(@NAME@ main.cc)
+target_link_libraries(@NAME@ PRIVATE Coffer::enclave)
+coffer_add_enclave(@NAME@ KEY signer.pem NEW_KEY CONFIG coffer.toml OUTPUT @NAME@.enclave)
 )";
 
 constexpr std::string_view kReadme = R"(# @NAME@
@@ -81,10 +92,12 @@ An ordinary C++ program that runs inside an enclave.
     make run        sign it (a key is made the first time) and run it inside
     coffer inspect @NAME@.enclave
 
+Or with CMake, where Coffer is installed: `cmake -B build && cmake --build build`.
+
 `coffer.toml` says what the enclave may have and do. `signer.pem` is the key that signs it: keep it secret and safe.
 )";
 
-constexpr std::string_view kIgnore = "/@NAME@\n/@NAME@.enclave\n/data/\n/signer.pem\n";
+constexpr std::string_view kIgnore = "/@NAME@\n/@NAME@.enclave\n/build/\n/data/\n/signer.pem\n";
 
 struct Options {
   std::string directory;
@@ -105,9 +118,10 @@ bool is_project_name(std::string_view name) {
          name.front() != '.' && name.front() != '-';
 }
 
-// Names that the Makefile uses for something else.
+// Names that the Makefile or CMake use for something else.
 bool is_taken(std::string_view name) {
-  for (std::string_view taken : {"enclave", "key", "run", "clean", "data", "main.cc", "coffer.toml", "Makefile"}) {
+  for (std::string_view taken : {"enclave", "key", "run", "clean", "data", "build", "main.cc", "coffer.toml",
+                                 "Makefile", "CMakeLists.txt", "all", "help", "install", "test", "package"}) {
     if (name == taken) return true;
   }
   return false;
@@ -132,18 +146,15 @@ int make_project(const Options& options) {
     const char* name;
     std::string_view text;
   };
-  constexpr File kFiles[] = {{"main.cc", kMain},
-                             {"coffer.toml", kSettings},
-                             {"Makefile", kMakefile},
-                             {"README.md", kReadme},
-                             {".gitignore", kIgnore}};
+  constexpr File kFiles[] = {{"main.cc", kMain},         {"coffer.toml", kSettings}, {"Makefile", kMakefile},
+                             {"CMakeLists.txt", kCmake}, {"README.md", kReadme},     {".gitignore", kIgnore}};
   for (const File& file : kFiles) {
     const std::string text = fill_in(file.text, name);
     auto written = write_file_atomically(directory / file.name, std::as_bytes(std::span(text)));
     if (!written) return report(written.error());
   }
-  std::printf("%s: main.cc, coffer.toml, Makefile, README.md\nNext: cd %s && make run\n", options.directory.c_str(),
-              options.directory.c_str());
+  std::printf("%s: main.cc, coffer.toml, Makefile, CMakeLists.txt, README.md\nNext: cd %s && make run\n",
+              options.directory.c_str(), options.directory.c_str());
   return 0;
 }
 

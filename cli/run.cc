@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,9 +13,13 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/secret.h"
+#include "cli/detach.h"
 #include "cli/signal_passing.h"
 #include "cli/verbs.h"
 #include "host/image/settings.h"
+#include "host/operate/client.h"
+#include "host/operate/places.h"
+#include "host/operate/registry.h"
 
 extern char** environ;
 
@@ -31,8 +36,10 @@ struct Options {
   std::vector<std::string> bind, connect;  // network patterns that this host permits
   std::vector<std::string> arguments;
   bool no_network = false;
+  std::string name;
   bool no_fast_paths = false;
   bool quiet = false;
+  bool detach = false;
 };
 
 Result<Mount> parse_mount(const std::string& text) {
@@ -125,6 +132,7 @@ bool is_fault(int signal) {
     std::fprintf(stderr, "coffer: the program died of signal %d (%s) %s\n", status.signal, ::strsignal(status.signal),
                  status.detail.c_str());
   }
+  if (!status.report.empty()) std::fprintf(stderr, "coffer: crash report: %s\n", status.report.c_str());
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);  // this process's memory is not what a post-mortem needs
   ::signal(status.signal, SIG_DFL);
@@ -136,30 +144,73 @@ bool is_fault(int signal) {
   ::_exit(128 + status.signal);  // a signal whose default is not to die
 }
 
-int run_image(const Options& options) {
+void note(const std::string& line) { std::fprintf(stderr, "coffer: note: %s\n", line.c_str()); }
+
+// `begun` is called when the program runs.
+int run_enclave(const Options& options, const LoadOptions& load, const RunOptions& run,
+                const std::function<void()>& begun) {
   // Before any thread is made: all of them leave signals to the one that passes them on.
   SignalPassing signals;
-  auto load = load_options(options);
-  if (!load) return report(load.error());
-  auto run = run_options(options);
-  if (!run) return report(run.error());
+  operate::announce_command();
   ExitStatus status;
   {
-    auto enclave = Enclave::load(options.image, *load);
+    auto enclave = Enclave::load(options.image, load);
     if (!enclave) return report(enclave.error());
     if (!options.quiet) {
-      for (const std::string& line : enclave->missing_protections()) {
-        std::fprintf(stderr, "coffer: note: %s\n", line.c_str());
-      }
+      for (const std::string& line : enclave->missing_protections()) note(line);
     }
     signals.pass_to(*enclave);
-    auto ended = enclave->run(*run);
+    if (auto started = enclave->start(run); !started) {
+      signals.stop();
+      return report(started.error());
+    }
+    if (const auto id = enclave->id(); !id && !options.quiet) {
+      note("`coffer ps` does not list this enclave: " + id.error().message);
+    }
+    begun();
+    auto ended = enclave->wait();
     signals.stop();
     if (!ended) return report(ended.error());
     status = *ended;
   }
   if (status.signal != 0) die_likewise(status);
   return status.code;
+}
+
+// Names that were chosen are unlike those of others that run.
+Result<void> check_name(const std::string& name) {
+  if (name.empty()) return {};
+  if (!operate::is_name(name)) {
+    return input_error("--name " + name + ": use up to 63 letters, digits, \".\", \"_\" and \"-\"");
+  }
+  const auto processes = operate::list_running();
+  if (!processes) return {};  // nothing is listed here: nothing can be mistaken
+  for (const operate::RunningProcess& process : *processes) {
+    for (const operate::EnclaveStatus& enclave : process.status.enclaves) {
+      if (enclave.name == name) return input_error("--name " + name + ": the enclave " + enclave.id + " is called so");
+    }
+  }
+  return {};
+}
+
+int run_image(const Options& options) {
+  auto load = load_options(options);
+  if (!load) return report(load.error());
+  auto run = run_options(options);
+  if (!run) return report(run.error());
+  if (auto checked = check_name(options.name); !checked) return report(checked.error());
+  run->name = options.name;
+  run->id = operate::new_id();
+  if (!options.detach) return run_enclave(options, *load, *run, [] {});
+  const std::string name = options.name.empty() ? std::filesystem::path(options.image).stem().string() : options.name;
+  run->detached = true;
+  run->name = name;
+  return run_detached(run->id, name, options.image, [&](const DetachedStreams& streams) {
+    run->standard_input = streams.input;
+    run->standard_output = streams.output;
+    run->standard_error = streams.error;
+    return run_enclave(options, *load, *run, streams.begun);
+  });
 }
 
 }  // namespace
@@ -187,6 +238,8 @@ void add_run(CLI::App& app, int& status) {
       ->allow_extra_args(false);
   run->add_flag("--no-network", options->no_network, "permit no network, whatever the image declares");
   run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call and ENCLU, as hardware would");
+  run->add_option("--name", options->name, "what `coffer ps` calls it (default: the program's name)");
+  run->add_flag("--detach,-d", options->detach, "run it in the background, keep its output, print its id");
   run->add_flag("--quiet", options->quiet, "do not say which protections this machine lacks");
   run->add_option("arguments", options->arguments, "the program's own, after --");
   run->footer(
@@ -195,7 +248,8 @@ void add_run(CLI::App& app, int& status) {
       "  coffer run analysis.enclave --mount ./data:/data -- report\n"
       "  coffer run server.enclave --bind tcp:127.0.0.1:8080\n"
       "  coffer run debug.enclave --rung inline\n"
-      "  coffer run big.enclave --epc 256M\n\n"
+      "  coffer run big.enclave --epc 256M\n"
+      "  coffer run --detach --name web web.enclave && coffer logs --follow web\n\n"
       "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "
       "of\n"
       "them, only what is given here too.\n"

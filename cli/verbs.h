@@ -19,6 +19,11 @@ void add_emulate(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);
 void add_seal(CLI::App& app, int& status);  // seal and unseal
+void add_ps(CLI::App& app, int& status);
+void add_stop(CLI::App& app, int& status);
+void add_logs(CLI::App& app, int& status);
+void add_wait(CLI::App& app, int& status);
+void add_top(CLI::App& app, int& status);
 
 // Prints "coffer: <message>" on stderr and returns the exit status for the error's kind.
 int report(const Error& error);

@@ -35,6 +35,8 @@ class ChildCell final : public CellProcess {
     reap();
   }
 
+  int pid() const override { return pid_; }
+
   void watch(std::function<void()> on_death) override {
     watcher_ = std::thread([this, on_death = std::move(on_death)] {
       siginfo_t info{};

@@ -31,6 +31,8 @@ class CellProcess {
   // of the two is ended before.
   virtual void watch(std::function<void()> on_death) = 0;
   virtual void kill() = 0;
+  // Of the cell, where it is a child of this process; 0 where the daemon has it.
+  [[nodiscard]] virtual int pid() const { return 0; }
   [[nodiscard]] const std::vector<std::string>& missing() const { return missing_; }
 
  protected:

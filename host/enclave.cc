@@ -1,13 +1,29 @@
 // The public API of <coffer/host.h> over the runtime.
 #include <coffer/host.h>
 
+#include <mutex>
+
+#include "host/listing.h"
 #include "host/loader.h"
 #include "host/runtime.h"
 
 namespace coffer {
 
 struct Enclave::State {
+  State(std::unique_ptr<host::Runtime> enclave, host::Provenance from)
+      : runtime(std::move(enclave)), provenance(std::move(from)) {}
+  ~State() {
+    // Before it leaves the register: whoever waits for an answer of the cell's then gets none.
+    runtime->destroy();
+    listing.registration.reset();
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
   std::unique_ptr<host::Runtime> runtime;
+  host::Provenance provenance;
+  std::mutex lock;  // listing
+  host::Listing listing;
 };
 
 Enclave::Enclave(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -22,9 +38,7 @@ Result<Enclave> Enclave::load(const std::filesystem::path& path, const LoadOptio
   if (!rung) return std::unexpected(rung.error());
   auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options.fast_paths);
   if (!runtime) return fail(runtime.error().kind, path.string() + ": " + runtime.error().message);
-  auto state = std::make_unique<State>();
-  state->runtime = std::move(*runtime);
-  return Enclave(std::move(state));
+  return Enclave(std::make_unique<State>(std::move(*runtime), host::Provenance{path, options.rung}));
 }
 
 Result<ExitStatus> Enclave::run(const RunOptions& options) {
@@ -32,14 +46,41 @@ Result<ExitStatus> Enclave::run(const RunOptions& options) {
   return wait();
 }
 
-Result<void> Enclave::start(const RunOptions& options) { return state_->runtime->start(options); }
-Result<ExitStatus> Enclave::wait() { return state_->runtime->wait(); }
+Result<void> Enclave::start(const RunOptions& options) {
+  if (auto started = state_->runtime->start(options); !started) return started;
+  const std::scoped_lock guard(state_->lock);
+  state_->listing = host::list_enclave(*state_->runtime, state_->provenance, options);
+  return {};
+}
+
+Result<ExitStatus> Enclave::wait() {
+  auto status = state_->runtime->wait();
+  const std::scoped_lock guard(state_->lock);
+  state_->listing.registration.reset();
+  if (!status) return status;
+  if (auto crash = state_->runtime->crash_report()) {
+    auto kept = host::keep_crash(std::move(*crash), *state_->runtime, state_->provenance, state_->listing);
+    if (kept) {
+      status->report = *kept;
+    } else {
+      status->detail += "; no crash report is kept: " + kept.error().message;
+    }
+  }
+  return status;
+}
 
 Result<CallResult> Enclave::call(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
   return state_->runtime->call(index, input, output);
 }
 
 bool Enclave::raise(int signal) { return state_->runtime->raise(signal); }
+Result<std::string> Enclave::id() const {
+  const std::scoped_lock guard(state_->lock);
+  if (state_->listing.id.empty()) return input_error("the enclave was not started");
+  if (!state_->listing.problem.empty()) return fail(ErrorKind::kSystem, state_->listing.problem);
+  return state_->listing.id;
+}
+
 void Enclave::set_spin(std::chrono::nanoseconds spin) { state_->runtime->rung().set_spin(spin); }
 std::vector<std::string> Enclave::missing_protections() const { return state_->runtime->rung().missing_protections(); }
 void Enclave::destroy() { state_->runtime->destroy(); }

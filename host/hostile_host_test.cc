@@ -133,12 +133,13 @@ class Captivity {
 // kernel memory that is not there (`faults`), or broke the protocol of entry (`illegal`).
 ::testing::AssertionResult unharmed(const Outcome& outcome, bool faults = false, bool illegal = false) {
   if (!outcome.status) return ::testing::AssertionSuccess();  // ended from outside
-  const auto& [code, signal, detail] = *outcome.status;
+  const int code = outcome.status->code;
+  const int signal = outcome.status->signal;
   const bool good = signal == SIGABRT || (signal == 0 && (code == 0 || code == 1 || code == 3)) ||
                     (faults && signal == SIGSEGV) || (illegal && signal == SIGILL);
   if (good) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << "exit status " << code << ", signal " << signal << ' ' << detail
-                                       << "; it said: " << outcome.words;
+  return ::testing::AssertionFailure() << "exit status " << code << ", signal " << signal << ' '
+                                       << outcome.status->detail << "; it said: " << outcome.words;
 }
 
 // The truth: what the other tests are measured against.

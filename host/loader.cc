@@ -27,7 +27,8 @@ RungOptions rung_options(const image::CofferImage& image, const LoadOptions& opt
   const std::uint64_t page_limit = layout.heap_offset + layout.heap_limit;
   return {.epc_size = options.epc_size != 0 ? options.epc_size : page_limit,
           .page_limit = page_limit,
-          .arena_size = kArenaRoom + layout.thread_count * (sizeof(boundary::ExchangeArea) + sizeof(boundary::Slot))};
+          .arena_size = kArenaRoom + layout.thread_count * (sizeof(boundary::ExchangeArea) + sizeof(boundary::Slot) +
+                                                            sizeof(boundary::CarrierCounters))};
 }
 
 Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "boundary/counters.h"
 #include "host/arena.h"
 #include "processor/entry.h"
 #include "sgx/builder.h"
@@ -51,6 +52,11 @@ class Rung : public sgx::EnclaveBuilder {
   virtual void set_spin(std::chrono::nanoseconds spin) = 0;
   [[nodiscard]] virtual std::vector<std::string> missing_protections() const = 0;
   [[nodiscard]] virtual Arena& arena() = 0;
+  // For those who operate the enclave; after init(). A rung that cannot tell says zero.
+  [[nodiscard]] virtual boundary::EpcCounters epc_counters() { return {}; }
+  [[nodiscard]] virtual const boundary::CarrierCounters* carrier_counters(std::uint32_t) const { return nullptr; }
+  // The process that carries the enclave; 0: this one, or one of the daemon's.
+  [[nodiscard]] virtual int carrier_pid() const { return 0; }
 };
 
 struct RungOptions {

@@ -51,6 +51,7 @@ class InlineRung final : public Rung {
   Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) override {
     plan_ = threads;
     lot_ = std::make_unique<ParkingLot>(threads.count);
+    counters_ = std::make_unique<boundary::CarrierCounters[]>(threads.count);
     if (auto initialised = checked("EINIT", enclave_->einit(sigstruct)); !initialised) return initialised;
     return pager_->check_size();
   }
@@ -64,7 +65,7 @@ class InlineRung final : public Rung {
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
     const Inside inside(inside_);
     if (stop_) return EnterResult{.dead = true};
-    EntryLoop loop(*enclave_, *lot_, thread, plan_.first_tcs + thread * plan_.stride);
+    EntryLoop loop(*enclave_, *lot_, counters_[thread], thread, plan_.first_tcs + thread * plan_.stride);
     const processor::LoopOutcome outcome = loop.run(registers, stop_);
     if (!outcome.dead) return EnterResult{};
     if (stop_) return EnterResult{.dead = true};
@@ -93,6 +94,8 @@ class InlineRung final : public Rung {
     return {"rung inline: the enclave is part of this process and protected from nobody"};
   }
   Arena& arena() override { return arena_; }
+  boundary::EpcCounters epc_counters() override { return processor::epc_counters(*enclave_, *pager_); }
+  const boundary::CarrierCounters* carrier_counters(std::uint32_t thread) const override { return &counters_[thread]; }
 
  private:
   class Inside {
@@ -115,6 +118,7 @@ class InlineRung final : public Rung {
   std::unique_ptr<processor::Pager> pager_;
   Arena arena_;
   std::unique_ptr<ParkingLot> lot_;
+  std::unique_ptr<boundary::CarrierCounters[]> counters_;
   ThreadPlan plan_;
   std::atomic<bool> stop_{false};
   std::atomic<int> inside_{0};

@@ -15,6 +15,7 @@ namespace coffer::host {
 
 namespace {
 
+using boundary::CarrierCounters;
 using boundary::ControlMessage;
 using boundary::ControlOperation;
 using boundary::Placing;
@@ -109,9 +110,13 @@ class ProcessRung final : public Rung {
     plan_ = threads;
     std::byte* place = arena_.allocate(sizeof(sigstruct));
     std::byte* slots = arena_.allocate(threads.count * sizeof(Slot));
-    if (place == nullptr || slots == nullptr) return fail(ErrorKind::kSystem, "the arena is too small");
+    std::byte* counters = arena_.allocate(threads.count * sizeof(CarrierCounters));
+    if (place == nullptr || slots == nullptr || counters == nullptr)
+      return fail(ErrorKind::kSystem, "the arena is too small");
     slots_ = reinterpret_cast<Slot*>(slots);
     std::memset(static_cast<void*>(slots_), 0, threads.count * sizeof(Slot));
+    counters_ = reinterpret_cast<CarrierCounters*>(counters);
+    std::memset(static_cast<void*>(counters_), 0, threads.count * sizeof(CarrierCounters));
     workers_ = std::vector<Worker>(threads.count);
     std::memcpy(place, &sigstruct, sizeof(sigstruct));
     ControlMessage message{.operation = ControlOperation::kInit};
@@ -161,6 +166,14 @@ class ProcessRung final : public Rung {
 
   std::vector<std::string> missing_protections() const override { return cell_->missing(); }
   Arena& arena() override { return arena_; }
+  boundary::EpcCounters epc_counters() override {
+    boundary::EpcCounters counters{};
+    const auto answer = cell_->ask({.operation = ControlOperation::kUsage});
+    if (answer && answer->status == 0) std::memcpy(&counters, answer->text, sizeof(counters));
+    return counters;
+  }
+  const CarrierCounters* carrier_counters(std::uint32_t thread) const override { return &counters_[thread]; }
+  int carrier_pid() const override { return cell_->pid(); }
 
  private:
   struct Worker {
@@ -184,6 +197,7 @@ class ProcessRung final : public Rung {
     message.b = reinterpret_cast<std::uint64_t>(&slots_[thread]);
     message.c = thread;
     message.d = plan_.count;
+    message.e = reinterpret_cast<std::uint64_t>(&counters_[thread]);
     auto started = ask("starting a worker", message);
     if (started) workers_[thread].started = true;
     return started;
@@ -237,6 +251,7 @@ class ProcessRung final : public Rung {
   ThreadPlan plan_;
   std::byte* staging_ = nullptr;
   Slot* slots_ = nullptr;
+  CarrierCounters* counters_ = nullptr;
   std::vector<Worker> workers_;
   std::atomic<std::uint32_t> spin_ns_{0};
   std::function<void()> loss_handler_;

@@ -59,7 +59,13 @@ Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte
       exchange_(exchange),
       threads_(image_.layout().thread_count),
       idle_(image_.layout().thread_count),
-      buffers_(image_.layout().thread_count) {
+      buffers_(image_.layout().thread_count),
+      host_counters_(std::make_unique<HostCounters[]>(image_.layout().thread_count)) {
+  // The arena's blocks come as their last user left them.
+  for (std::uint32_t thread = 0; thread < image_.layout().thread_count; ++thread) {
+    std::byte* begin = exchange_ + std::size_t{thread} * sizeof(boundary::ExchangeArea);
+    std::memset(begin + boundary::kExchangeSize, 0, sizeof(boundary::ExchangeArea) - boundary::kExchangeSize);
+  }
   rung_->watch([this] { end_lost(); });
 }
 
@@ -74,6 +80,27 @@ Runtime::~Runtime() {
     changed_.wait(guard, [this] { return waiting_ == 0 && idle_.count() == serving_; });
   }
   rung_.reset();  // its watcher calls end_lost()
+}
+
+const boundary::ExchangeArea& Runtime::area(std::uint32_t thread) const {
+  return reinterpret_cast<const boundary::ExchangeArea*>(exchange_)[thread];
+}
+
+operate::Counters Runtime::counters() const {
+  const auto read = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  operate::Counters sum;
+  for (std::uint32_t thread = 0; thread < image_.layout().thread_count; ++thread) {
+    sum.ecalls += read(host_counters_[thread].ecalls);
+    sum.ocalls += read(host_counters_[thread].ocalls);
+    sum.system_calls += read(area(thread).counters.system_calls);
+    if (const boundary::CarrierCounters* carrier = rung_->carrier_counters(thread); carrier != nullptr) {
+      sum.entries += read(carrier->entries);
+      sum.exceptions += read(carrier->exceptions);
+      sum.interrupts += read(carrier->interrupts);
+      sum.trapped_system_calls += read(carrier->trapped_system_calls);
+    }
+  }
+  return sum;
 }
 
 std::span<std::byte> Runtime::exchange(std::uint32_t thread) const {
@@ -96,6 +123,7 @@ Result<void> Runtime::start(const RunOptions& options) {
   }
   const Registers registers{static_cast<std::uint64_t>(EnterCommand::kStart),
                             reinterpret_cast<std::uint64_t>(start_block_.block), start_block_.size, 0, 0};
+  live_threads_.store(1, std::memory_order_relaxed);
   try {
     threads_[0] = std::thread([this, registers] { host_thread(0, registers); });
   } catch (const std::system_error& error) {
@@ -143,6 +171,12 @@ void Runtime::host_thread(std::uint32_t thread, Registers registers) {
 }
 
 Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
+  const Pause pause = carry(thread, registers);
+  if (pause == Pause::kThreadOver) live_threads_.fetch_sub(1, std::memory_order_relaxed);
+  return pause;
+}
+
+Runtime::Pause Runtime::carry(std::uint32_t thread, Registers& registers) {
   while (true) {
     auto entered = rung_->enter(thread, registers);
     if (!entered || (entered->dead && entered->death.signal == 0)) {
@@ -150,10 +184,11 @@ Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
       return Pause::kThreadOver;
     }
     if (entered->dead) {
-      end(death(entered->death.signal, entered->death.rip, entered->death.address));
+      end_by_signal(thread, entered->death.signal, entered->death.rip, entered->death.address);
       return Pause::kThreadOver;
     }
     if (static_cast<Request>(registers.rdi) == Request::kNextCall) return Pause::kNextCall;
+    boundary::count(host_counters_[thread].ocalls);
     if (!serve(thread, registers)) return Pause::kThreadOver;
   }
 }
@@ -194,7 +229,7 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
       return false;
     case Request::kAbort:
     case Request::kUnhandled:
-      end(death(static_cast<int>(registers.rsi & 0x7f), registers.rdx, registers.r8));
+      end_by_signal(thread, static_cast<int>(registers.rsi & 0x7f), registers.rdx, registers.r8);
       return false;
     default:
       answer(registers, -ENOSYS);
@@ -217,9 +252,11 @@ std::int64_t Runtime::spawn(std::uint32_t caller, std::uint64_t thread) {
                             reinterpret_cast<std::uint64_t>(exchange(index).data()), 0, 0, 0};
   const std::scoped_lock guard(lock_);
   if (phase_ != Phase::kRunning) return -EAGAIN;
+  live_threads_.fetch_add(1, std::memory_order_relaxed);
   try {
     threads_[index] = std::thread([this, index, registers] { host_thread(index, registers); });
   } catch (const std::system_error&) {
+    live_threads_.fetch_sub(1, std::memory_order_relaxed);
     return -EAGAIN;
   }
   if (index + boundary::kServiceThreads == threads_.size()) takes_signals_ = true;
@@ -269,6 +306,44 @@ void Runtime::log(std::uint32_t thread, std::uint64_t length) {
   }
   line += '\n';
   if (::write(log_descriptor_, line.data(), line.size()) < 0) return;  // nobody left to tell
+}
+
+void Runtime::end_by_signal(std::uint32_t thread, int signal, std::uint64_t rip, std::uint64_t address) {
+  const boundary::ImageLayout& layout = image_.layout();
+  operate::CrashReport crash;
+  crash.debug = image_.debug();
+  crash.signal = signal == 0 ? SIGKILL : signal;
+  crash.address = rip;
+  crash.fault_address = address;
+  crash.granularity = crash.debug ? 1 : sgx::kPageSize;
+  crash.program_base = layout.app_base;
+  for (std::uint32_t i = 0; i < layout.segment_count; ++i) {
+    const boundary::LayoutSegment& segment = layout.segments[i];
+    crash.program_size = std::max(crash.program_size, segment.offset + segment.memory_size - layout.app_base);
+  }
+  if (crash.debug) {
+    // Copied once: other threads of the enclave may still run.
+    boundary::CrashRecord record;
+    std::memcpy(&record, boundary::crash_place(&area(thread)), sizeof(record));
+    crash.machine = operate::read_record(record, exchange(thread));
+  }
+  if (crash.machine && crash.address == 0) {
+    const auto& record = crash.machine->record;
+    crash.address = record.registers[static_cast<std::uint32_t>(boundary::CrashRegister::kRip)] - record.base;
+  }
+  const bool by_itself = crash.signal == SIGABRT || crash.signal == SIGSEGV || crash.signal == SIGBUS ||
+                         crash.signal == SIGILL || crash.signal == SIGFPE || crash.signal == SIGTRAP ||
+                         crash.signal == SIGSYS;
+  if (by_itself) {
+    const std::scoped_lock guard(lock_);
+    if (phase_ != Phase::kEnded && !crash_) crash_ = std::move(crash);
+  }
+  end(death(signal, rip, address));
+}
+
+std::optional<operate::CrashReport> Runtime::crash_report() const {
+  const std::scoped_lock guard(lock_);
+  return crash_;
 }
 
 void Runtime::end(const ExitStatus& status) {
@@ -385,6 +460,7 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
   }
   CallResult result;
   if (fits && pause == Pause::kNextCall) {
+    boundary::count(host_counters_[*thread].ecalls);
     result.status = static_cast<std::int64_t>(registers.rsi);
     result.written = std::min<std::uint64_t>(registers.rdx, output.size());
     if (result.written != 0) std::memcpy(output.data(), buffers_[*thread].block, result.written);

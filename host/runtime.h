@@ -15,6 +15,8 @@
 #include "host/idle_threads.h"
 #include "host/image/coffer_image.h"
 #include "host/network/network_service.h"
+#include "host/operate/crash_report.h"
+#include "host/operate/status.h"
 #include "host/rung.h"
 #include "host/start_info.h"
 
@@ -35,11 +37,22 @@ class Runtime {
   void destroy();
   [[nodiscard]] bool raise(int signal);
   [[nodiscard]] Rung& rung() { return *rung_; }
+  [[nodiscard]] const Rung& rung() const { return *rung_; }
+  [[nodiscard]] const image::CofferImage& image() const { return image_; }
+  // For those who operate it; from any thread.
+  [[nodiscard]] operate::Counters counters() const;
+  // After the end by a fault or abort: all that is known but the enclave's name and id.
+  [[nodiscard]] std::optional<operate::CrashReport> crash_report() const;
+  [[nodiscard]] std::uint32_t live_threads() const { return live_threads_.load(std::memory_order_relaxed); }
 
  private:
   enum class Phase { kLoaded, kRunning, kEnded };
   // What drive() came back for.
   enum class Pause { kNextCall, kThreadOver };
+  // Of one enclave thread, written by the host thread that drives it.
+  struct alignas(64) HostCounters {
+    std::atomic<std::uint64_t> ecalls{0}, ocalls{0};
+  };
   struct CallBuffer {
     std::byte* block = nullptr;
     std::uint64_t size = 0;
@@ -48,14 +61,18 @@ class Runtime {
   Result<void> prepare_start(const RunOptions& options);
   // Carries enclave thread `thread` until it waits for a call or is over.
   Pause drive(std::uint32_t thread, Registers& registers);
+  Pause carry(std::uint32_t thread, Registers& registers);
   // Answers one request in place. False: the thread is over.
   bool serve(std::uint32_t thread, Registers& registers);
+  [[nodiscard]] const boundary::ExchangeArea& area(std::uint32_t thread) const;
   void host_thread(std::uint32_t thread, Registers registers);
   std::int64_t spawn(std::uint32_t caller, std::uint64_t thread);
   // kWaitEvent of the enclave kernel's own thread: the next signal, or 0.
   std::int64_t wait_for_event(std::uint64_t timeout_ns);
   void wake_event_waiter();
   void end(const ExitStatus& status);
+  // The end by a signal: what the enclave left of it in its thread's area is kept for crash_report().
+  void end_by_signal(std::uint32_t thread, int signal, std::uint64_t rip, std::uint64_t address);
   void end_lost();
   void cancel_waits();
   void log(std::uint32_t thread, std::uint64_t length);
@@ -74,17 +91,20 @@ class Runtime {
   StartBlock start_block_;
   int log_descriptor_ = 2;
 
-  std::mutex lock_;
+  mutable std::mutex lock_;
   std::condition_variable changed_;  // the phase, or what a call waits for
   std::atomic<Phase> phase_{Phase::kLoaded};
   bool starting_ = false;
   std::optional<ExitStatus> status_;
+  std::optional<operate::CrashReport> crash_;
   bool destroyed_ = false;
-  std::vector<std::thread> threads_;  // by enclave thread
-  IdleThreads idle_;                  // enclave threads that wait for a call
-  std::uint32_t serving_ = 0;         // enclave threads that wait for a call or are in one
-  std::uint32_t waiting_ = 0;         // host threads that wait for an idle one, or for all of them
-  std::vector<CallBuffer> buffers_;   // by enclave thread
+  std::vector<std::thread> threads_;               // by enclave thread
+  IdleThreads idle_;                               // enclave threads that wait for a call
+  std::uint32_t serving_ = 0;                      // enclave threads that wait for a call or are in one
+  std::uint32_t waiting_ = 0;                      // host threads that wait for an idle one, or for all of them
+  std::vector<CallBuffer> buffers_;                // by enclave thread
+  std::unique_ptr<HostCounters[]> host_counters_;  // by enclave thread
+  std::atomic<std::uint32_t> live_threads_{0};     // that began and are not over
 
   std::condition_variable event_;  // for the three below, and the end
   bool takes_signals_ = false;     // the kernel has asked for its thread

@@ -18,6 +18,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "boundary/counters.h"
 #include "processor/epc.h"
 #include "processor/host_pages.h"
 #include "processor/keys.h"

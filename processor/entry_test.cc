@@ -275,6 +275,9 @@ TEST_F(Entry, APageFaultTellsTheHostOfAProductionEnclaveThePageOnly) {
   auto production = make({.attributes = sgx::attribute::kMode64Bit});
   const Entered left = run(production, TE_BODY_LOAD, production.address(TE_HEAP + 0x123));
   EXPECT_EQ(left.outcome.exception.address, production.address(TE_HEAP));
+  EXPECT_EQ(left.outcome.exception.rip % sgx::kPageSize, 0u);
+  EXPECT_EQ(left.outcome.exception.rip / sgx::kPageSize,
+            (testing::ssa_gpr(production).rip - production->base()) / sgx::kPageSize);
   const auto& gpr = testing::ssa_gpr(production);
   const auto& info = *reinterpret_cast<const sgx::ExInfo*>(reinterpret_cast<const std::byte*>(&gpr) - 16);
   EXPECT_EQ(info.address, production.address(TE_HEAP + 0x123)) << "the enclave sees all of it";

@@ -152,7 +152,10 @@ Result<Fuses> Fuses::load_or_make(const std::filesystem::path& state_directory) 
   const auto path = state_directory / "fuses";
   const auto epoch_path = state_directory / "owner-epoch";
   // Two first launches at once must agree on one set: the lock file orders them.
-  FileDescriptor lock(::open((state_directory / "fuses.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const auto lock_path = state_directory / "fuses.lock";
+  FileDescriptor lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  // A directory that cannot be written holds the fuses that were made when it could be.
+  if (!lock && errno == EROFS) lock = FileDescriptor(::open(lock_path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return system_error("cannot lock " + path.string(), errno);
   std::error_code error;
   const bool there = std::filesystem::exists(path, error);

@@ -209,6 +209,8 @@ void asynchronous_exit(ucontext_t* context, Lane& lane, const ExceptionInfo* exc
   lane.exception = exception == nullptr ? ExceptionInfo{} : *exception;
   if (exception != nullptr && !enclave.debug()) lane.exception.address &= ~(sgx::kPageSize - 1);  // as CR2 on AEX
   lane.exception.rip = get(context, REG_RIP) - enclave.base();
+  // Hardware tells nothing of where the enclave was; people who operate a production enclave get the page.
+  if (!enclave.debug()) lane.exception.rip &= ~(sgx::kPageSize - 1);
   for (int r : {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RSI, REG_RDI, REG_RBP, REG_R8, REG_R9, REG_R10, REG_R11,
                 REG_R12, REG_R13, REG_R14, REG_R15}) {
     set(context, r, 0);

@@ -4,6 +4,9 @@
 // Nothing here is trusted by the enclave, and nothing that the enclave keeps secret passes through here unencrypted.
 #pragma once
 
+#include <coffer/result.h>
+
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +16,6 @@
 #include <span>
 #include <string>
 #include <vector>
-
-#include "base/result.h"
 
 namespace coffer {
 
@@ -48,12 +49,17 @@ struct RunOptions {
   std::vector<Mount> mounts;
   std::optional<NetworkLimits> network;                             // nothing: all that the image declares
   int standard_input = 0, standard_output = 1, standard_error = 2;  // descriptors of this process, not closed
+  std::string name;                                                 // in `coffer ps`; empty: the image's program name
+  std::string id;         // twelve hexadecimal digits, unlike any other; empty: random ones
+  bool listed = true;     // in `coffer ps`, with a socket that answers for this process's enclaves
+  bool detached = false;  // its output is kept: `coffer logs`
 };
 
 struct ExitStatus {
   int code = 0;        // exit status of the program
   int signal = 0;      // or the signal it died of
   std::string detail;  // for signals: where (enclave-relative address), for people
+  std::string report;  // for faults: the crash report that was written, a path; empty where none could be
 };
 
 // The result of call(): what the function wrote, and its status.
@@ -94,6 +100,9 @@ class Enclave {
 
   // One line for each protection that this machine lacks, empty where all are in force.
   [[nodiscard]] std::vector<std::string> missing_protections() const;
+
+  // Once started: what `coffer ps` calls it. An error says why it is not listed.
+  [[nodiscard]] Result<std::string> id() const;
 
   // Ends the enclave at once from any thread; run(), wait() and call() return ErrorKind::kLost.
   void destroy();

@@ -145,6 +145,7 @@ bool EntryLoop::bring_frame(std::uint64_t address) {
 
 EnterOutcome EntryLoop::perform(Leaf leaf, Registers& registers) {
   while (true) {
+    boundary::count(counters_.entries);
     EnterOutcome outcome = leaf(enclave_, tcs_offset_, registers);
     if (outcome.leaf.fault != LeafOutcome::Fault::kPageFault || !bring_frame(outcome.leaf.fault_address)) {
       return outcome;
@@ -211,6 +212,7 @@ ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, Loo
     handling_ = false;
     const ServeEnd why = processor::serve_turns(enclave_, tcs_offset_, slot, kPolls, &served, &left, registers);
     lot_.come_out(thread_);
+    boundary::count(counters_.entries, served);
     if (why == ServeEnd::kLeft) *outcome = carry(left, registers, stop);
     if (why != ServeEnd::kNoTurn) return why;
     const std::uint64_t now = boundary::spin_clock_ns();
@@ -236,12 +238,16 @@ LoopOutcome EntryLoop::carry(EnterOutcome outcome, Registers& registers, const s
           break;
         }
         if (!serve_locally(registers)) return {};
+        boundary::count(counters_.local_requests);
         outcome = enter(registers);
         break;
       case ExitKind::kInterrupt:
+        boundary::count(counters_.interrupts);
         outcome = resume(registers);
         break;
       case ExitKind::kException: {
+        boundary::count(counters_.exceptions);
+        if (outcome.exception.signal == SIGSYS) boundary::count(counters_.trapped_system_calls);
         const FaultAnswer answer = ask_driver(outcome.exception);
         if (answer == FaultAnswer::kRetry) {
           outcome = resume_at_once(registers);

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "boundary/calls.h"
+#include "boundary/counters.h"
 #include "processor/entry.h"
 
 namespace coffer::processor {
@@ -52,8 +53,10 @@ struct LoopOutcome {
 
 class EntryLoop {
  public:
-  EntryLoop(SoftEnclave& enclave, ParkingLot& lot, std::uint32_t thread, std::uint64_t tcs_offset)
-      : enclave_(enclave), lot_(lot), thread_(thread), tcs_offset_(tcs_offset) {
+  // `counters` may be shared memory; this loop is their one writer.
+  EntryLoop(SoftEnclave& enclave, ParkingLot& lot, boundary::CarrierCounters& counters, std::uint32_t thread,
+            std::uint64_t tcs_offset)
+      : enclave_(enclave), lot_(lot), counters_(counters), thread_(thread), tcs_offset_(tcs_offset) {
     lot.settle(thread, tcs_offset);
   }
 
@@ -83,6 +86,7 @@ class EntryLoop {
 
   SoftEnclave& enclave_;
   ParkingLot& lot_;
+  boundary::CarrierCounters& counters_;
   std::uint32_t thread_;
   std::uint64_t tcs_offset_;
   bool handling_ = false;  // the handler is on its way: an interrupt of the handler itself is only resumed

@@ -50,7 +50,8 @@ class Loop : public ::testing::Test {
   void SetUp() override { testing::use_traps(); }
 
   LoopOutcome run(const testing::TestEnclave& made, Registers& registers) {
-    EntryLoop loop(*made.enclave, lot, 0, testing::thread_offset());
+    boundary::CarrierCounters counters{};
+    EntryLoop loop(*made.enclave, lot, counters, 0, testing::thread_offset());
     return loop.run(registers, stop);
   }
 
@@ -93,7 +94,8 @@ class Handling {
     testing::set_patterns(made, 7);
     handler_ = handler;
     runner_ = std::thread([this, &lot] {
-      EntryLoop loop(*made_.enclave, lot, 0, testing::thread_offset());
+      boundary::CarrierCounters counters{};
+      EntryLoop loop(*made_.enclave, lot, counters, 0, testing::thread_offset());
       Registers registers{TE_CMD_PATTERN, TE_BODY_UD2, 0, 0, 0};
       outcome = loop.run(registers, stop_);
       ended = true;

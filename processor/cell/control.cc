@@ -68,6 +68,8 @@ ControlAnswer Control::handle(const ControlMessage& message) {
       return start_worker(message);
     case ControlOperation::kPlace:
       return place_worker(message);
+    case ControlOperation::kUsage:
+      return usage();
   }
   return failed("a control message has an unknown operation");
 }
@@ -157,14 +159,28 @@ ControlAnswer Control::start_worker(const ControlMessage& message) {
   if (message.b % alignof(boundary::Slot) != 0 || !arena_.contains(message.b, sizeof(boundary::Slot))) {
     return failed("a slot must lie in the arena");
   }
+  using boundary::CarrierCounters;
+  if (message.e % alignof(CarrierCounters) != 0 || !arena_.contains(message.e, sizeof(CarrierCounters))) {
+    return failed("a thread's counters must lie in the arena");
+  }
   workers_[message.c] = true;
   auto* slot = reinterpret_cast<boundary::Slot*>(message.b);
-  processor::EntryLoop loop(*enclave_, *lot_, static_cast<std::uint32_t>(message.c), message.a);
+  auto* counters = reinterpret_cast<CarrierCounters*>(message.e);
+  processor::EntryLoop loop(*enclave_, *lot_, *counters, static_cast<std::uint32_t>(message.c), message.a);
   std::thread([slot, id = &worker_ids_[message.c], loop] {
     id->store(::gettid(), std::memory_order_relaxed);
     serve_slot(*slot, loop);
   }).detach();
   return done();
+}
+
+ControlAnswer Control::usage() const {
+  if (enclave_ == nullptr) return failed("ECREATE comes first");
+  const boundary::EpcCounters counters = processor::epc_counters(*enclave_, *pager_);
+  ControlAnswer answer = done();
+  static_assert(sizeof(counters) <= sizeof(answer.text));
+  std::memcpy(answer.text, &counters, sizeof(counters));
+  return answer;
 }
 
 }  // namespace coffer::cell

@@ -39,6 +39,7 @@ class Control {
   [[nodiscard]] boundary::ControlAnswer fast_paths(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer start_worker(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer place_worker(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer usage() const;
 
   int socket_;
   Arena arena_;

@@ -280,4 +280,15 @@ std::uint32_t Pager::load_range(const Range& range) {
   return loaded;
 }
 
+boundary::EpcCounters epc_counters(const SoftEnclave& enclave, const Pager& pager) {
+  const SoftEnclave::Usage usage = enclave.usage();
+  const PagingCounters paging = pager.counters();
+  return {.total_pages = usage.epc_pages,
+          .used_pages = usage.used_pages,
+          .added_later_pages = usage.added_later_pages,
+          .outside_pages = paging.pages_outside,
+          .evictions = paging.pages_out,
+          .reloads = paging.pages_in};
+}
+
 }  // namespace coffer::processor

@@ -32,6 +32,10 @@ struct PagingCounters {
   std::uint64_t pages_outside = 0;
 };
 
+class Pager;
+// For those who operate the enclave.
+[[nodiscard]] boundary::EpcCounters epc_counters(const SoftEnclave& enclave, const Pager& pager);
+
 struct PagerOptions {
   std::uint32_t cluster = 16;  // pages that come and go together where they are neighbours; a power of two
   std::uint32_t ahead = 64;    // most pages that are brought in at once by an access that walks upwards

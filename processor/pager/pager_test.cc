@@ -59,7 +59,8 @@ class PagerTest : public ::testing::Test {
 
   // Runs a command to its end, with the driver; the registers at EEXIT.
   Registers run(Registers registers, std::uint32_t thread = 0) {
-    EntryLoop loop(*made.enclave, lot, thread, thread_offset(thread));
+    boundary::CarrierCounters counters{};
+    EntryLoop loop(*made.enclave, lot, counters, thread, thread_offset(thread));
     const std::atomic<bool> stop{false};
     const LoopOutcome outcome = loop.run(registers, stop);
     EXPECT_FALSE(outcome.dead) << "signal " << outcome.exception.signal << " at 0x" << std::hex << outcome.exception.rip

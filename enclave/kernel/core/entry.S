@@ -112,6 +112,7 @@ coffer_enclave_entry:
     mov (THREAD_SSA_OFFSET - SGX_GPR_SIZE + SGX_GPR_RIP)(%rbx, %rax), %rdx
     lea __kernel_begin(%rip), %rax
     sub %rax, %rdx
+    and $-4096, %rdx  // the page: what a host may know of a production enclave
     mov $REQUEST_UNHANDLED, %edi
     mov $11, %esi
     xor %r8d, %r8d

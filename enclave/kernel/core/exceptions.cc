@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "boundary/calls.h"
+#include "enclave/kernel/core/crash.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/thread.h"
@@ -150,8 +151,9 @@ extern "C" void coffer_exception(std::uint64_t tcs, std::uint64_t cssa, Reply* r
                                .address = has_address ? info->address : 0});
     }
   }
+  record_fault(*gpr, vector, *info);
   *reply = {static_cast<std::uint64_t>(Request::kUnhandled), static_cast<std::uint64_t>(signal),
-            gpr->rip - enclave_base(), has_address ? info->address : 0};
+            visible_address(gpr->rip) - enclave_base(), has_address ? visible_address(info->address) : 0};
 }
 
 }  // namespace coffer::kernel

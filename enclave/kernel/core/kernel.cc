@@ -20,8 +20,15 @@ void check_return(std::uint64_t command) {
   if (command != static_cast<std::uint64_t>(EnterCommand::kReturn)) panic("the host entered with a wrong command");
 }
 
+void publish_counters() {
+  const ThreadControl& thread = current_thread();
+  if (thread.exchange == nullptr) return;
+  thread.exchange->counters.system_calls.store(thread.system_calls, std::memory_order_relaxed);
+}
+
 Answer call_host(Request request, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
   Answer answer{};
+  publish_counters();
   check_return(coffer_exit_preserving(static_cast<std::uint64_t>(request), a, b, c, d, &answer));
   return answer;
 }

@@ -30,6 +30,9 @@ void check_return(std::uint64_t command);
 // write arguments before call_host, copy results out once after it.
 std::span<std::byte> exchange_area();
 
+// Shows the host how many system calls this thread has made (boundary/counters.h says when).
+void publish_counters();
+
 // Ends the enclave: something that cannot be gone on with (corrupt state, a host that broke the protocol where no
 // errno can say so, out of kernel memory). Prints `why` on the host's log first.
 [[noreturn]] void panic(std::string_view why);

@@ -102,6 +102,7 @@ struct ThreadControl {
   std::uint64_t call_buffer = 0, call_room = 0;       // where the host wants the result of the call being served
   std::uint64_t call_input = 0, call_input_room = 0;  // where the program wants the next call's argument
   SyscallFrame* frame = nullptr;                      // of the system call that is being served
+  std::uint64_t system_calls = 0;                     // served since the TCS was first entered
   std::array<char, 16> name{};
   CheckedRanges checked;
   SyscallFrame start;  // kStarting: where the thread begins

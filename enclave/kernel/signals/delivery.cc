@@ -8,6 +8,7 @@
 #include <cstring>
 #include <utility>
 
+#include "enclave/kernel/core/crash.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/threads.h"
@@ -106,10 +107,11 @@ SyscallFrame frame_of(const UserContext& c) {
 
 [[noreturn]] void die(const ThreadControl& thread, int signal) {
   fs::sync_all_files();
-  const std::uint64_t address = thread.cause.vector != TrapCause::kNoTrap ? thread.cause.address : 0;
+  record_death(thread.stopped, thread.cause);
+  const std::uint64_t address = thread.cause.vector != TrapCause::kNoTrap ? visible_address(thread.cause.address) : 0;
+  const std::uint64_t rip = visible_address(thread.stopped.rip) - enclave_base();
   while (true) {
-    call_host(boundary::Request::kAbort, static_cast<std::uint64_t>(signal), thread.stopped.rip - enclave_base(),
-              address);
+    call_host(boundary::Request::kAbort, static_cast<std::uint64_t>(signal), rip, address);
   }
 }
 

@@ -63,6 +63,7 @@ std::uint64_t cpu_count() { return cpus; }
 // goes on where no handler was to run.
 extern "C" void coffer_syscall(SyscallFrame* frame) {
   const std::uint64_t number = frame->rax;
+  if (++current_thread().system_calls % boundary::kPublishEvery == 0) publish_counters();
   SyscallHandler handler = nullptr;
   if (number < kLinuxNumbers) {
     handler = linux_handlers[number];
