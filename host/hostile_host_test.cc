@@ -480,8 +480,8 @@ TEST_F(CarrierTest, AHostThatRefusesToProtectPagesStopsTheProgramAtItsStart) {
   ASSERT_TRUE(captivity.start(""));
   const Outcome outcome = captivity.end();
   ASSERT_TRUE(outcome.status);
-  const auto& [code, signal, detail] = *outcome.status;
-  EXPECT_EQ(code, 127) << "signal " << signal << detail << "; it said: " << outcome.words;
+  const ExitStatus& status = *outcome.status;
+  EXPECT_EQ(status.code, 127) << "signal " << status.signal << status.detail << "; it said: " << outcome.words;
 }
 
 // Handlers entered for nothing, twice and inside each other; faults that nobody handles at first; interrupts
