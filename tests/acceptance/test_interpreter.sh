@@ -48,13 +48,10 @@ signal.setitimer(signal.ITIMER_REAL, 0.02, 0.01)
 while len(seen) < 5: signal.pause()
 signal.setitimer(signal.ITIMER_REAL, 0)
 signal.signal(signal.SIGALRM, signal.SIG_IGN)  # what is still on its way
-class Late(Exception): pass
-def late(number, frame): raise Late()
-signal.signal(signal.SIGALRM, late)
+# No exception out of the handler: CPython 3.11 now and then misses the try around an endless loop, outside too.
+signal.signal(signal.SIGALRM, lambda number, frame: seen.append("late"))
 signal.alarm(1)
-try:
-    while True: seen.count(0)
-except Late: seen.append("late")
+while "late" not in seen: seen.count(0)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
 os.kill(os.getpid(), signal.SIGUSR2)
 seen.append(int(signal.sigwait([signal.SIGUSR2])))
