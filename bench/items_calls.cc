@@ -1,6 +1,8 @@
 // Empty calls into an enclave against bare round trips between two processes. Where the worker runs is Coffer's affair:
 // only the caller is pinned.
+#include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
@@ -97,9 +99,10 @@ Result<std::vector<Row>> emulated_calls(Bench&) {
   if (!std::filesystem::exists(program)) return std::vector<Row>{};  // a build without tests
   const std::string command = (build / "bin/coffer").string() + " emulate -- " + program + " time 200000";
   std::FILE* output = ::popen(command.c_str(), "r");
-  double nanoseconds = 0;
-  const bool told = output != nullptr && std::fscanf(output, "%lf", &nanoseconds) == 1;
-  if (output == nullptr || ::pclose(output) != 0 || !told) {
+  std::array<char, 64> line{};
+  const bool told = output != nullptr && std::fgets(line.data(), line.size(), output) != nullptr;
+  const double nanoseconds = std::strtod(line.data(), nullptr);
+  if (output == nullptr || ::pclose(output) != 0 || !told || nanoseconds <= 0) {
     return fail(ErrorKind::kSystem, "'" + command + "' told no time");
   }
   return std::vector{limit_value("EENTER+EEXIT, coffer emulate", "us", nanoseconds / kMicrosecond, kEmulatedReachUs)};

@@ -7,11 +7,11 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 #include <thread>
 
 #include "bench/items.h"
-
-extern char** environ;
 
 namespace coffer::bench {
 
@@ -32,7 +32,12 @@ Result<double> load_with_wrk(int port) {
   double rate = 0;
   bool errors = false;
   while (std::fgets(line.data(), line.size(), output) != nullptr) {
-    if (std::sscanf(line.data(), "Requests/sec: %lf", &rate) != 1) errors = true;
+    constexpr std::string_view kRate = "Requests/sec:";
+    if (std::string_view(line.data()).starts_with(kRate)) {
+      rate = std::strtod(line.data() + kRate.size(), nullptr);
+    } else {
+      errors = true;
+    }
   }
   ::pclose(output);
   if (rate <= 0) return fail(ErrorKind::kSystem, "wrk gave no rate: is the package wrk installed?");

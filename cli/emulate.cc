@@ -37,7 +37,7 @@ Result<std::filesystem::path> find_program(const std::string& name) {
   std::string_view folders = variable == nullptr ? "/usr/bin:/bin" : variable;
   while (!folders.empty()) {
     const std::size_t end = folders.find(':');
-    const std::filesystem::path file = std::filesystem::path(folders.substr(0, end)) / name;
+    std::filesystem::path file = std::filesystem::path(folders.substr(0, end)) / name;
     if (::access(file.c_str(), X_OK) == 0 && std::filesystem::is_regular_file(file)) return file;
     folders.remove_prefix(end == std::string_view::npos ? folders.size() : end + 1);
   }

@@ -21,8 +21,6 @@
 #include "host/operate/places.h"
 #include "host/operate/registry.h"
 
-extern char** environ;
-
 namespace coffer::cli {
 namespace {
 

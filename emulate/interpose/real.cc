@@ -63,9 +63,7 @@ int __wrap_ioctl(int descriptor, unsigned long request, unsigned long argument) 
   return real::control(descriptor, request, argument);
 }
 int __wrap_sigaltstack(const stack_t* stack, stack_t* previous) { return real::alternate_stack(stack, previous); }
-int __wrap_stat(const char* path, struct stat* status) {
-  return static_cast<int>(::fstatat(AT_FDCWD, path, status, 0));
-}
+int __wrap_stat(const char* path, struct stat* status) { return ::fstatat(AT_FDCWD, path, status, 0); }
 std::FILE* __wrap_fopen(const char* path, const char* mode) {
   static const auto function = real::next_function<std::FILE*(const char*, const char*)>("fopen");
   return function(path, mode);

@@ -104,7 +104,7 @@ bool Registry::open_elsewhere(int descriptor, const Identity& identity) {
   if (folder == nullptr) return true;  // better kept too long
   bool found = false;
   while (const dirent* entry = ::readdir(folder)) {
-    const int other = std::atoi(entry->d_name);
+    const auto other = static_cast<int>(std::strtol(entry->d_name, nullptr, 10));
     if (other != descriptor && identity_of(other) == identity) found = true;
   }
   ::closedir(folder);

@@ -58,7 +58,7 @@ void OpenDevice::unmap(std::uint64_t offset, std::uint64_t length) {
   const std::uint64_t begin = base_ + offset;
   map_.erase(begin, begin + length);
   device_->show(begin, begin + length, std::nullopt);
-  ::mmap(reinterpret_cast<void*>(begin), length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  (void)::mmap(reinterpret_cast<void*>(begin), length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 }
 
 long OpenDevice::build_and_map() {

@@ -155,7 +155,7 @@ int take_signals() {
 int main(int count, char** arguments) {
   const std::string what = count > 1 ? arguments[1] : "";
   if (what == "run") return run_once();
-  if (what == "time" && count > 2) return time_exits(std::atoi(arguments[2]));
+  if (what == "time" && count > 2) return time_exits(static_cast<int>(std::strtol(arguments[2], nullptr, 10)));
   if (what == "cpuid") return tell_cpuid();
   if (what == "signals") return take_signals();
   std::fputs("usage: sgx-program run|time COUNT|cpuid|signals\n", stderr);
