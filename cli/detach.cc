@@ -40,7 +40,9 @@ void tell(int pipe, Word word) { [[maybe_unused]] const ssize_t sent = ::write(p
 
 void point_at_nothing(std::initializer_list<int> descriptors) {
   const FileDescriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (const int descriptor : descriptors) ::dup2(nothing.get(), descriptor);
+  for (const int descriptor : descriptors) {
+    if (!nothing || ::dup2(nothing.get(), descriptor) < 0) ::close(descriptor);
+  }
 }
 
 // The run itself. Does not return.
