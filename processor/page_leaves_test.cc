@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -114,7 +115,7 @@ class Inside {
     left_once = false;
     while (!left_once) {
       (void)interrupt_thread(*made_.enclave, thread_offset(thread_));
-      std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::microseconds(200));  // time to leave in
     }
   }
 
