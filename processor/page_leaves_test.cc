@@ -217,7 +217,7 @@ TEST_F(Emodpr, TheFrameOfAThreadThatIsInside) {
   ASSERT_TRUE(made->emodpr(frame, secinfo(0)).ok());
   while (made->thread_at(thread_offset(1))->busy) {
     (void)interrupt_thread(*made.enclave, thread_offset(1));
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::microseconds(200));  // time to leave in
   }
   inside.stop();
   EXPECT_EQ(inside.last.leaf.fault, Fault::kPageFault);
