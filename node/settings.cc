@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "host/image/settings.h"
 #include "host/image/toml_library.h"
 
@@ -59,12 +60,6 @@ constexpr std::array kKeys = {
         }},
 };
 
-std::string printable(std::string_view text) {
-  std::string line(text.substr(0, 400));
-  std::ranges::replace_if(line, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
-  return line;
-}
-
 Result<void> apply(const toml::table& table, std::string_view file_name, Settings& settings) {
   for (const auto& [name, value] : table) {
     const auto key = std::ranges::find(kKeys, name.str(), &Key::name);
@@ -72,11 +67,11 @@ Result<void> apply(const toml::table& table, std::string_view file_name, Setting
       std::string known;
       for (const Key& each : kKeys) known += (known.empty() ? "" : ", ") + std::string(each.name);
       return input_error(fmt::format("{}:{}: unknown key {}; known: {}", file_name, name.source().begin.line,
-                                     printable(name.str()), known));
+                                     one_line(name.str()), known));
     }
     if (auto set = key->set(settings, value); !set) {
       return input_error(
-          fmt::format("{}:{}: {} {}", file_name, value.source().begin.line, key->name, printable(set.error().message)));
+          fmt::format("{}:{}: {} {}", file_name, value.source().begin.line, key->name, one_line(set.error().message)));
     }
   }
   return {};
@@ -96,7 +91,7 @@ Result<Settings> parse_settings(std::string_view text, std::string_view file_nam
     if (auto applied = apply(table, file_name, settings); !applied) return std::unexpected(applied.error());
   } catch (const toml::parse_error& error) {
     return input_error(
-        fmt::format("{}:{}: {}", file_name, error.source().begin.line, printable(error.description())));
+        fmt::format("{}:{}: {}", file_name, error.source().begin.line, one_line(error.description())));
   } catch (const image::MalformedToml& error) {
     return input_error(fmt::format("{}:1: {}", file_name, error.what()));
   }

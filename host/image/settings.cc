@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/hex.h"
+#include "base/text.h"
 #include "host/image/coffer_image.h"
 #include "host/image/network_rules.h"
 #include "host/image/toml_library.h"
@@ -41,15 +42,6 @@ constexpr std::array<std::string_view, 24> kKnown = {
     "network.bind",
     "network.connect",
 };
-
-// Quoted keys may hold any character; a message is one line.
-std::string one_line(std::string_view text) {
-  std::string line(text.substr(0, 400));
-  for (char& character : line) {
-    if (static_cast<unsigned char>(character) < 0x20 || character == 0x7f) character = '?';
-  }
-  return line;
-}
 
 // A key in the file: its full name for messages and its value.
 struct Entry {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
+
 namespace coffer::operate {
 
 namespace {
@@ -61,24 +63,17 @@ ordered_json json_of(const EnclaveStatus& e) {
   return json;
 }
 
-// Text that a terminal or a label can show: another process wrote it.
-std::string printable(std::string text) {
-  constexpr std::size_t kLongest = 4096;
-  if (text.size() > kLongest) text.resize(kLongest);
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-  }
-  return text;
-}
-
 EnclaveStatus enclave_of(const nlohmann::json& json) {
+  // Another process wrote it, and a terminal or a label will show it.
+  constexpr std::size_t kLongest = 4096;
+  const auto text = [&](const char* key) { return one_line(json.at(key).get<std::string>(), kLongest); };
   EnclaveStatus e;
-  e.id = printable(json.at("id").get<std::string>());
-  e.name = printable(json.at("name").get<std::string>());
-  e.image = printable(json.at("image").get<std::string>());
-  e.mrenclave = printable(json.at("mrenclave").get<std::string>());
-  e.mrsigner = printable(json.at("mrsigner").get<std::string>());
-  e.rung = printable(json.at("rung").get<std::string>());
+  e.id = text("id");
+  e.name = text("name");
+  e.image = text("image");
+  e.mrenclave = text("mrenclave");
+  e.mrsigner = text("mrsigner");
+  e.rung = text("rung");
   e.debug = json.at("debug").get<bool>();
   e.detached = json.at("detached").get<bool>();
   e.carrier_pid = json.at("carrier_pid").get<int>();
