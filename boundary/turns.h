@@ -8,23 +8,17 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include <ctime>
 
 #include <cerrno>
 #include <cstdint>
 
+#include "base/clock.h"
 #include "boundary/slot.h"
 
 namespace coffer::boundary {
 
 inline bool has_turn(const Slot& slot, Turn side) {
   return slot.turn.load(std::memory_order_acquire) == static_cast<std::uint32_t>(side);
-}
-
-inline std::uint64_t spin_clock_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 // How often to look closely, for about a microsecond, before the longer pauses in between: LFENCE is a fifth of PAUSE.
@@ -38,13 +32,13 @@ inline bool spin_for_turn(const Slot& slot, Turn mine, std::uint32_t limit_ns) {
     if (has_turn(slot, mine)) return true;
     _mm_lfence();
   }
-  const std::uint64_t end = spin_clock_ns() + limit_ns;
+  const std::uint64_t end = monotonic_ns() + limit_ns;
   do {
     for (int i = 0; i < 256; ++i) {
       if (has_turn(slot, mine)) return true;
       _mm_pause();
     }
-  } while (spin_clock_ns() < end);
+  } while (monotonic_ns() < end);
   return false;
 }
 

@@ -3,9 +3,9 @@
 #include <sys/un.h>
 
 #include <algorithm>
-#include <ctime>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "host/network/network_parts.h"
 
 namespace coffer::host {
@@ -18,12 +18,6 @@ using boundary::NetworkDirection;
 namespace {
 
 static_assert(sizeof(sockaddr_storage) == kSocketAddressRoom);
-
-std::uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 bool has_data_room(std::span<std::byte> exchange, std::uint64_t size) {
   return range_fits(kSocketDataOffset, size, exchange.size());
@@ -39,7 +33,7 @@ std::uint64_t put_address(std::span<std::byte> exchange, const sockaddr_storage&
 template <class Attempt>
 std::int64_t persist(Waits& waits, std::uint32_t thread, int file, short events, bool wait, std::uint64_t timeout,
                      Attempt attempt) {
-  const std::uint64_t begin = wait && timeout != Waits::kForever ? now_ns() : 0;
+  const std::uint64_t begin = wait && timeout != Waits::kForever ? monotonic_ns() : 0;
   for (;;) {
     const std::int64_t result = attempt();
     if (result >= 0) return result;
@@ -47,7 +41,7 @@ std::int64_t persist(Waits& waits, std::uint32_t thread, int file, short events,
     if (errno != EAGAIN || !wait) return -errno;
     std::uint64_t left = timeout;
     if (timeout != Waits::kForever) {
-      const std::uint64_t passed = now_ns() - begin;
+      const std::uint64_t passed = monotonic_ns() - begin;
       if (passed >= timeout) return -EAGAIN;
       left = timeout - passed;
     }

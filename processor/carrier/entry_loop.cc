@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "base/clock.h"
 #include "boundary/turns.h"
 
 namespace coffer::processor {
@@ -204,7 +205,7 @@ LoopOutcome EntryLoop::run(Registers& registers, const std::atomic<bool>& stop) 
 ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, LoopOutcome* outcome, Registers& registers,
                                 const std::atomic<bool>& stop) {
   constexpr std::uint64_t kPolls = 1024;  // some ten microseconds between looks at the clock
-  std::uint64_t end = boundary::spin_clock_ns() + spin_ns;
+  std::uint64_t end = monotonic_ns() + spin_ns;
   while (true) {
     std::uint64_t served = 0;
     EnterOutcome left;
@@ -215,7 +216,7 @@ ServeEnd EntryLoop::serve_turns(boundary::Slot& slot, std::uint32_t spin_ns, Loo
     boundary::count(counters_.entries, served);
     if (why == ServeEnd::kLeft) *outcome = carry(left, registers, stop);
     if (why != ServeEnd::kNoTurn) return why;
-    const std::uint64_t now = boundary::spin_clock_ns();
+    const std::uint64_t now = monotonic_ns();
     if (served != 0) end = now + spin_ns;
     if (now >= end) return why;
   }
