@@ -2,14 +2,13 @@
 // the cell, and its end closes it.
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
-#include <cstring>
 #include <thread>
 
 #include "base/descriptor_passing.h"
+#include "base/local_socket.h"
 #include "boundary/daemon.h"
 #include "host/cell_process.h"
 
@@ -44,33 +43,22 @@ class DaemonCell final : public CellProcess {
   std::thread watcher_;
 };
 
-Result<FileDescriptor> connect_to(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path))
-    return input_error("COFFER_DAEMON: " + path + " is too long for a socket");
-  std::memcpy(address.sun_path, path.data(), path.size());
-  FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!socket) return system_error("cannot make a socket", errno);
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return system_error(
-        "cannot reach cofferd at " + path + " (start it, or set COFFER_DAEMON=none to run cells of your own)", errno);
-  }
-  return socket;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<CellProcess>> start_daemon_cell(const std::string& socket_path, const Arena& arena,
                                                        std::uint64_t epc_size) {
-  auto connection = connect_to(socket_path);
-  if (!connection) return std::unexpected(connection.error());
+  const Connected daemon = connect_to(socket_path, SocketKind::kPackets);
+  if (!daemon.socket) {
+    return system_error(
+        "cannot reach cofferd at " + socket_path + " (start it, or set COFFER_DAEMON=none to run cells of your own)",
+        daemon.error);
+  }
   const LaunchRequest request{.arena_base = arena.base(), .arena_size = arena.size(), .epc_size = epc_size};
-  if (auto sent = send_with_descriptors(connection->get(), bytes_of(request), std::array{arena.fd()}); !sent) {
+  if (auto sent = send_with_descriptors(daemon.socket.get(), bytes_of(request), std::array{arena.fd()}); !sent) {
     return std::unexpected(sent.error());
   }
   LaunchAnswer answer;
-  auto descriptors = receive_with_descriptors(connection->get(), std::as_writable_bytes(std::span(&answer, 1)));
+  auto descriptors = receive_with_descriptors(daemon.socket.get(), std::as_writable_bytes(std::span(&answer, 1)));
   if (!descriptors) return fail(ErrorKind::kSystem, "cofferd: " + descriptors.error().message);
   answer.text[sizeof(answer.text) - 1] = '\0';
   if (answer.version != boundary::kDaemonVersion) return fail(ErrorKind::kSystem, "cofferd is of another version");

@@ -5,7 +5,6 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include <optional>
 
 #include "base/descriptor_passing.h"
+#include "base/local_socket.h"
 
 namespace coffer::node {
 
@@ -26,19 +26,11 @@ using boundary::LaunchStatus;
 
 namespace {
 
+constexpr unsigned kEveryUser = 0666;
 constexpr std::size_t kMostConnections = 256;
 constexpr std::size_t kMostOfOneUser = 32;  // so that no user can keep the others out
 constexpr auto kPatience = std::chrono::seconds(5);
 constexpr int kLook = 1000;  // ms between looks at silent connections, while there are any
-
-Result<sockaddr_un> address_of(const std::filesystem::path& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string text = path.string();
-  if (text.size() >= sizeof(address.sun_path)) return input_error(text + ": too long for a socket's path");
-  std::memcpy(address.sun_path, text.data(), text.size());
-  return address;
-}
 
 Result<FileDescriptor> own_signals() {
   sigset_t set;
@@ -66,23 +58,16 @@ LaunchAnswer no(const Error& error) {
 }  // namespace
 
 Result<Listener> Listener::at(const std::filesystem::path& path) {
-  auto address = address_of(path);
-  if (!address) return std::unexpected(address.error());
-  const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
-  FileDescriptor probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (::connect(probe.get(), generic, sizeof(*address)) == 0) {
+  if (connect_to(path, SocketKind::kPackets).socket) {
     return input_error(path.string() + ": a daemon listens there already");
   }
-  if (errno == ECONNREFUSED) ::unlink(path.c_str());
-  FileDescriptor listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!listener) return system_error("cannot make a socket", errno);
-  if (::bind(listener.get(), generic, sizeof(*address)) != 0) {
-    return system_error("cannot listen at " + path.string(), errno);
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode)) {
+    return input_error(path.string() + ": is there and is no socket");
   }
-  if (::chmod(path.c_str(), 0666) != 0 || ::listen(listener.get(), SOMAXCONN) != 0) {
-    return system_error("cannot listen at " + path.string(), errno);
-  }
-  return Listener(path, std::move(listener));
+  auto socket = listen_at(path, SocketKind::kPackets, kEveryUser);
+  if (!socket) return std::unexpected(socket.error());
+  return Listener(path, std::move(*socket));
 }
 
 Listener::~Listener() {

@@ -10,9 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -23,6 +21,7 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "base/local_socket.h"
 #include "processor/launch/launch.h"
 
 namespace coffer::doctor {
@@ -140,14 +139,8 @@ Trial try_open(const char* device) {
 }
 
 Trial try_connect(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return {false, ENAMETOOLONG};
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const FileDescriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!socket) return {false, errno};
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return {false, errno};
-  return {true, 0};
+  const Connected connected = connect_to(path, SocketKind::kPackets);
+  return {static_cast<bool>(connected.socket), connected.error};
 }
 
 bool has_capability(unsigned capability) {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/local_socket.h"
 #include "host/operate/places.h"
-#include "host/operate/unix_socket.h"
 
 namespace coffer::operate {
 
@@ -24,7 +24,7 @@ struct Answer {
 };
 
 Answer ask(const std::filesystem::path& path, const std::string& request) {
-  const Connected connected = connect_to(path.parent_path(), path.filename());
+  const Connected connected = connect_to(path, SocketKind::kStream);
   if (!connected.socket) return {.error = connected.error, .head = {}, .body = {}};
   Answer answer{.pid = trusted_peer(connected.socket.get()), .head = {}, .body = {}};
   if (answer.pid == 0) return answer;

@@ -10,12 +10,12 @@
 #include <fstream>
 #include <thread>
 
+#include "base/local_socket.h"
 #include "host/operate/client.h"
 #include "host/operate/detached.h"
 #include "host/operate/log_file.h"
 #include "host/operate/places.h"
 #include "host/operate/registry.h"
-#include "host/operate/unix_socket.h"
 
 namespace coffer::operate {
 namespace {
@@ -152,7 +152,7 @@ TEST_F(Operating, TheSocketAnswersOthersThanItsOwnClientToo) {
   auto registered = add("aaaaaaaaaaaa", "web");
   const std::filesystem::path socket = std::filesystem::directory_iterator(run())->path();
   const auto ask = [&socket](const std::string& text) {
-    const Connected connected = connect_to(socket.parent_path(), socket.filename());
+    const Connected connected = connect_to(socket, SocketKind::kStream);
     set_timeout(connected.socket.get(), 5000);
     std::string answer;
     EXPECT_TRUE(send_whole(connected.socket.get(), text));

@@ -12,8 +12,8 @@
 #include <mutex>
 #include <thread>
 
+#include "base/local_socket.h"
 #include "host/operate/places.h"
-#include "host/operate/unix_socket.h"
 
 namespace coffer::operate {
 
@@ -83,7 +83,7 @@ class Register {
     auto folder = run_folder();
     if (!folder) return std::unexpected(folder.error());
     const std::string name = std::to_string(::getpid()) + "-" + new_id() + ".socket";
-    auto socket = listen_at(*folder, name);
+    auto socket = listen_at(*folder / name, SocketKind::kStream, 0600);
     if (!socket) return std::unexpected(socket.error());
     wake_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC));
     socket_ = std::move(*socket);

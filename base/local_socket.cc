@@ -1,7 +1,7 @@
-#include "host/operate/unix_socket.h"
+#include "base/local_socket.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-namespace coffer::operate {
+namespace coffer {
 
 namespace {
 
@@ -23,36 +23,42 @@ sockaddr_un address_in(int folder, const std::string& name) {
   return address;
 }
 
-FileDescriptor open_folder(const std::filesystem::path& folder) {
+FileDescriptor open_folder_of(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   return FileDescriptor(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 }  // namespace
 
-Result<FileDescriptor> listen_at(const std::filesystem::path& folder, const std::string& name) {
-  const FileDescriptor place = open_folder(folder);
-  if (!place) return system_error("cannot open " + folder.string(), errno);
-  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<FileDescriptor> listen_at(const std::filesystem::path& path, SocketKind kind, unsigned mode) {
+  const FileDescriptor folder = open_folder_of(path);
+  if (!folder) return system_error("cannot listen at " + path.string(), errno);
+  FileDescriptor socket(::socket(AF_UNIX, static_cast<int>(kind) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return system_error("cannot make a socket", errno);
+  const std::string name = path.filename();
   const std::string early = ".new-" + name;
-  const sockaddr_un address = address_in(place.get(), early);
-  constexpr int kBacklog = 16;
+  const sockaddr_un address = address_in(folder.get(), early);
+  ::unlinkat(folder.get(), early.c_str(), 0);  // of one who was killed right here
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
-      ::listen(socket.get(), kBacklog) != 0 || ::renameat(place.get(), early.c_str(), place.get(), name.c_str()) != 0) {
+      ::fchmodat(folder.get(), early.c_str(), mode, 0) != 0 || ::listen(socket.get(), SOMAXCONN) != 0 ||
+      ::renameat(folder.get(), early.c_str(), folder.get(), name.c_str()) != 0) {
     const int error = errno;
-    ::unlinkat(place.get(), early.c_str(), 0);
-    return system_error("cannot make a socket in " + folder.string(), error);
+    ::unlinkat(folder.get(), early.c_str(), 0);
+    return system_error("cannot listen at " + path.string(), error);
   }
   return socket;
 }
 
-Connected connect_to(const std::filesystem::path& folder, const std::string& name) {
-  const FileDescriptor place = open_folder(folder);
-  if (!place) return {{}, errno};
-  FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  const sockaddr_un address = address_in(place.get(), name);
-  set_timeout(socket.get(), 1000);  // a full queue of one who does not answer
+Connected connect_to(const std::filesystem::path& path, SocketKind kind) {
+  const FileDescriptor folder = open_folder_of(path);
+  if (!folder) return {{}, errno};
+  FileDescriptor socket(::socket(AF_UNIX, static_cast<int>(kind) | SOCK_CLOEXEC, 0));
+  if (!socket) return {{}, errno};
+  const sockaddr_un address = address_in(folder.get(), path.filename());
+  constexpr int kPatience = 1000;  // ms, for a full queue of one who does not answer
+  set_timeout(socket.get(), kPatience);
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) return {{}, errno};
+  set_timeout(socket.get(), 0);
   return {std::move(socket), 0};
 }
 
@@ -91,4 +97,4 @@ bool receive_whole(int socket, std::size_t limit, std::string& text) {
   }
 }
 
-}  // namespace coffer::operate
+}  // namespace coffer
