@@ -77,15 +77,13 @@ class InlineRung final : public Rung {
   void destroy() override {
     stop_ = true;
     // Threads inside are interrupted and see stop_; sleepers are woken. An interrupt can miss a thread that is on its
-    // way in or out, so it is repeated until nobody is inside: after a pause, because a thread that always has the next
-    // signal waiting never executes an instruction in between.
-    constexpr std::chrono::microseconds kPause{200};
+    // way in or out, so it is repeated until nobody is inside.
     while (inside_ != 0) {
       for (std::uint32_t i = 0; i < plan_.count; ++i) {
         processor::interrupt_thread(*enclave_, plan_.first_tcs + i * plan_.stride);
         lot_->unpark(i);
       }
-      if (inside_ != 0) std::this_thread::sleep_for(kPause);
+      if (inside_ != 0) std::this_thread::sleep_for(processor::kInterruptPause);
     }
   }
 

@@ -20,10 +20,6 @@ constexpr std::uint32_t kAugmentAhead = 64;
 constexpr std::uint8_t kReadWrite = SecinfoFlags::kR | SecinfoFlags::kW;
 constexpr std::uint64_t kStatusBits = SecinfoFlags::kPending | SecinfoFlags::kModified | SecinfoFlags::kPermRestricted;
 
-bool reserved_clear(const sgx::Secinfo& secinfo) {
-  return (secinfo.flags.value & ~(0xff07 | kStatusBits)) == 0 && is_zero(secinfo.reserved);
-}
-
 // The combinations of type and status that EACCEPT knows.
 bool acceptable(SecinfoFlags flags) {
   const std::uint64_t status = flags.value & kStatusBits;

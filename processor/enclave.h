@@ -279,6 +279,11 @@ class SoftEnclave {
   [[nodiscard]] LeafOutcome accept_one(std::uint64_t offset, sgx::SecinfoFlags wanted);
   [[nodiscard]] LeafOutcome accept_thread(std::uint64_t offset);
   [[nodiscard]] LeafOutcome add_missing(std::uint64_t offset, std::uint32_t most);
+  // EMODPR's and EMODT's walk: `change` for each page, until one cannot be changed; #GP where the leaf is not
+  // `possible`.
+  template <class Change>
+  [[nodiscard]] LeafOutcome modify_pages(std::uint64_t offset, std::uint32_t count, std::uint32_t* changed,
+                                         bool possible, Change change);
   [[nodiscard]] LeafOutcome restrict_one(std::uint64_t offset, std::uint8_t permissions);
   [[nodiscard]] LeafOutcome retype_one(std::uint64_t offset, sgx::PageType type);
   [[nodiscard]] bool copy_thread(std::uint64_t offset);

@@ -8,9 +8,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
+#include "base/clock.h"
 #include "processor/lanes.h"
 
 extern "C" {
@@ -383,23 +383,14 @@ bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset) {
   return ::syscall(SYS_tgkill, ::getpid(), lane->thread_id, interrupt_signal()) == 0;
 }
 
-static std::uint64_t clock_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-constexpr std::uint64_t kInterruptPause = 200'000;  // ns
-
 static void flush_threads(SoftEnclave& enclave, std::uint64_t epoch) {
   // An interrupt may come to nothing where the thread is just on its way in or out: until all have left.
   while (true) {
     const std::vector<std::uint64_t> threads = enclave.threads_inside_since(epoch);
     if (threads.empty()) return;
     for (std::uint64_t thread : threads) (void)interrupt_thread(enclave, thread);
-    // Time to leave in: interrupts without a pause would take each instruction of the way out from a thread.
-    const std::uint64_t again = clock_ns() + kInterruptPause;
-    while (clock_ns() < again && !enclave.threads_inside_since(epoch).empty()) ::sched_yield();
+    const std::uint64_t again = monotonic_ns() + std::chrono::nanoseconds(kInterruptPause).count();
+    while (monotonic_ns() < again && !enclave.threads_inside_since(epoch).empty()) ::sched_yield();
   }
 }
 

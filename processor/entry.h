@@ -5,6 +5,7 @@
 // state goes into the SSA frame, synthetic state into the registers, and eenter() returns as the AEP would be reached.
 #pragma once
 
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -128,6 +129,9 @@ void end_entry(Lane& lane);
 // Asks the thread that is inside at `tcs_offset` to leave by AEX. May come to nothing where it is just on its way in or
 // out: repeat until the TCS is not busy. False where nobody is inside.
 bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset);
+// The time to let pass between two interrupts of a thread. One that always has the next signal waiting executes no
+// instruction in between, and so never gets out.
+inline constexpr std::chrono::microseconds kInterruptPause{200};
 
 // What an operating system does after EMODPR, EMODT or EBLOCK: ETRACK, and every thread that has been inside since then
 // is made to leave once (Linux sends it an IPI). The calling thread must not be inside.

@@ -35,4 +35,10 @@ template <std::size_t Size>
   return std::ranges::all_of(bytes, [](std::uint8_t b) { return b == 0; });
 }
 
+// SECINFO's reserved flags and bytes (Intel SDM volume 3D, 38.11).
+[[nodiscard]] inline bool reserved_clear(const sgx::Secinfo& secinfo) {
+  constexpr std::uint64_t kKnown = 0xff00 | 0x3f;  // the page's type; R, W, X, PENDING, MODIFIED, PR
+  return (secinfo.flags.value & ~kKnown) == 0 && is_zero(secinfo.reserved);
+}
+
 }  // namespace coffer::processor

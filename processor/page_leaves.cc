@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "processor/enclave.h"
+#include "processor/operands.h"
 
 namespace coffer::processor {
 
@@ -17,12 +18,6 @@ using sgx::SecinfoFlags;
 namespace {
 
 static_assert(PROT_READ == SecinfoFlags::kR && PROT_WRITE == SecinfoFlags::kW && PROT_EXEC == SecinfoFlags::kX);
-
-bool reserved_clear(const sgx::Secinfo& secinfo) {
-  constexpr std::uint64_t kKnown = 0xff00 | 0x3f;
-  return (secinfo.flags.value & ~kKnown) == 0 &&
-         std::ranges::all_of(secinfo.reserved, [](std::uint8_t b) { return b == 0; });
-}
 
 }  // namespace
 
@@ -133,6 +128,28 @@ std::vector<std::uint64_t> SoftEnclave::threads_inside_since(std::uint64_t epoch
 
 // --- EMODPR
 
+template <class Change>
+LeafOutcome SoftEnclave::modify_pages(std::uint64_t offset, std::uint32_t count, std::uint32_t* changed, bool possible,
+                                      Change change) {
+  if (changed != nullptr) *changed = 0;
+  const std::scoped_lock guard(lock_);
+  if (offset % kPageSize != 0) return general_protection();
+  if (!created_ || count == 0 || !range_fits(offset, std::uint64_t{count} * kPageSize, secs_.size)) {
+    return page_fault(base() + offset);
+  }
+  if (!possible) return general_protection();
+  LeafOutcome outcome;
+  std::uint32_t done = 0;
+  for (; done < count; ++done) {
+    outcome = change(offset + std::uint64_t{done} * kPageSize);
+    if (!outcome.ok()) break;
+  }
+  pages_changed();
+  if (!refresh(offset, offset + std::uint64_t{done} * kPageSize)) return general_protection();
+  if (changed != nullptr) *changed = done;
+  return outcome;
+}
+
 LeafOutcome SoftEnclave::restrict_one(std::uint64_t offset, std::uint8_t permissions) {
   const std::uint32_t slot = *frame_slot(offset);
   if (slot == 0) return page_fault(base() + offset);
@@ -148,24 +165,10 @@ LeafOutcome SoftEnclave::restrict_one(std::uint64_t offset, std::uint8_t permiss
 
 LeafOutcome SoftEnclave::emodpr(std::uint64_t offset, const sgx::Secinfo& secinfo, std::uint32_t count,
                                 std::uint32_t* changed) {
-  if (changed != nullptr) *changed = 0;
-  const std::scoped_lock guard(lock_);
-  if (offset % kPageSize != 0) return general_protection();
-  if (!created_ || count == 0 || !range_fits(offset, std::uint64_t{count} * kPageSize, secs_.size)) {
-    return page_fault(base() + offset);
-  }
-  if (!reserved_clear(secinfo) || (!secinfo.flags.readable() && secinfo.flags.writable())) return general_protection();
+  const bool possible = reserved_clear(secinfo) && (secinfo.flags.readable() || !secinfo.flags.writable());
   const auto permissions = static_cast<std::uint8_t>(secinfo.flags.permissions());
-  LeafOutcome outcome;
-  std::uint32_t done = 0;
-  for (; done < count; ++done) {
-    outcome = restrict_one(offset + std::uint64_t{done} * kPageSize, permissions);
-    if (!outcome.ok()) break;
-  }
-  pages_changed();
-  if (!refresh(offset, offset + std::uint64_t{done} * kPageSize)) return general_protection();
-  if (changed != nullptr) *changed = done;
-  return outcome;
+  return modify_pages(offset, count, changed, possible,
+                      [&](std::uint64_t page) { return restrict_one(page, permissions); });
 }
 
 // --- EMODT
@@ -215,24 +218,9 @@ LeafOutcome SoftEnclave::retype_one(std::uint64_t offset, PageType type) {
 
 LeafOutcome SoftEnclave::emodt(std::uint64_t offset, const sgx::Secinfo& secinfo, std::uint32_t count,
                                std::uint32_t* changed) {
-  if (changed != nullptr) *changed = 0;
-  const std::scoped_lock guard(lock_);
-  if (offset % kPageSize != 0) return general_protection();
-  if (!created_ || count == 0 || !range_fits(offset, std::uint64_t{count} * kPageSize, secs_.size)) {
-    return page_fault(base() + offset);
-  }
   const PageType type = secinfo.flags.type();
-  if (!reserved_clear(secinfo) || (type != PageType::kTcs && type != PageType::kTrim)) return general_protection();
-  LeafOutcome outcome;
-  std::uint32_t done = 0;
-  for (; done < count; ++done) {
-    outcome = retype_one(offset + std::uint64_t{done} * kPageSize, type);
-    if (!outcome.ok()) break;
-  }
-  pages_changed();
-  if (!refresh(offset, offset + std::uint64_t{done} * kPageSize)) return general_protection();
-  if (changed != nullptr) *changed = done;
-  return outcome;
+  const bool possible = reserved_clear(secinfo) && (type == PageType::kTcs || type == PageType::kTrim);
+  return modify_pages(offset, count, changed, possible, [&](std::uint64_t page) { return retype_one(page, type); });
 }
 
 // --- EREMOVE

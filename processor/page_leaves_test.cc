@@ -113,10 +113,7 @@ class Inside {
   // Makes it leave and come back once.
   void bounce() {
     left_once = false;
-    while (!left_once) {
-      (void)interrupt_thread(*made_.enclave, thread_offset(thread_));
-      std::this_thread::sleep_for(std::chrono::microseconds(200));  // time to leave in
-    }
+    testing::interrupt_until([this] { return left_once.load(); }, made_, thread_);
   }
 
   std::atomic<bool> left_once{false};
@@ -215,10 +212,7 @@ TEST_F(Emodpr, TheFrameOfAThreadThatIsInside) {
   const std::uint64_t frame = thread_offset(1) + TE_SSA;
   Inside inside(made);
   ASSERT_TRUE(made->emodpr(frame, secinfo(0)).ok());
-  while (made->thread_at(thread_offset(1))->busy) {
-    (void)interrupt_thread(*made.enclave, thread_offset(1));
-    std::this_thread::sleep_for(std::chrono::microseconds(200));  // time to leave in
-  }
+  testing::interrupt_until([&] { return !made->thread_at(thread_offset(1))->busy; }, made, 1);
   inside.stop();
   EXPECT_EQ(inside.last.leaf.fault, Fault::kPageFault);
   EXPECT_EQ(inside.last.leaf.fault_address, made.address(frame));

@@ -220,10 +220,7 @@ TEST_F(Etrack, AThreadThatEnteredBeforeMustLeaveFirst) {
   EXPECT_EQ(write_back(kPage, outside).error, LeafError::kNotTracked);
   EXPECT_EQ(made->etrack().error, LeafError::kPreviousTrackIncomplete);
   // The driver's interrupt: the thread leaves by AEX.
-  while (made->thread_at(thread_offset())->busy.load()) {
-    interrupt_thread(*made.enclave, thread_offset());
-    std::this_thread::yield();
-  }
+  testing::interrupt_until([this] { return !made->thread_at(thread_offset())->busy; }, made);
   EXPECT_TRUE(write_back(kPage, outside).ok());
   std::atomic_ref(made.data<std::uint32_t>(TE_STOP)).store(1);
   go_on = true;

@@ -253,8 +253,7 @@ void HostileCarrier::destroy() {
       processor::interrupt_thread(*enclave_, plan_.first_tcs + i * plan_.stride);
       lot_->unpark(i);
     }
-    // A thread that always has the next signal waiting never executes an instruction: leave it time.
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
+    std::this_thread::sleep_for(processor::kInterruptPause);
   }
 }
 

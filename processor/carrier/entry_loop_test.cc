@@ -187,10 +187,7 @@ TEST_F(Loop, StopEndsALoopingEnclaveAtItsNextExit) {
   while (rounds == 0) std::this_thread::yield();
   stop = true;
   ThreadState* thread = made->thread_at(testing::thread_offset());
-  while (thread->busy) {
-    (void)interrupt_thread(*made.enclave, testing::thread_offset());
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
-  }
+  testing::interrupt_until([&] { return !thread->busy; }, made);
   inside.join();
   EXPECT_TRUE(outcome.dead);
 }

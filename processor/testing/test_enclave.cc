@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <random>
+#include <thread>
 
 #include "sgx/test_keys.h"
 
@@ -267,6 +268,13 @@ std::string compare_patterns(const TestEnclave& enclave, std::uint32_t but) {
 std::byte* ssa_frame(const TestEnclave& enclave, std::uint32_t frame, std::uint32_t thread) {
   const std::uint64_t size = std::uint64_t{enclave->secs().ssa_frame_size} * kPageSize;
   return &enclave.at<std::byte>(thread_offset(thread) + TE_SSA + frame * size);
+}
+
+void interrupt_until(const std::function<bool()>& done, const TestEnclave& enclave, std::uint32_t thread) {
+  while (!done()) {
+    (void)interrupt_thread(*enclave.enclave, thread_offset(thread));
+    std::this_thread::sleep_for(kInterruptPause);
+  }
 }
 
 sgx::GprArea& ssa_gpr(const TestEnclave& enclave, std::uint32_t frame, std::uint32_t thread) {

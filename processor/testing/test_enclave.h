@@ -116,6 +116,9 @@ void set_patterns(const TestEnclave& enclave, std::uint64_t seed);
 // that may differ, one bit each.
 [[nodiscard]] std::string compare_patterns(const TestEnclave& enclave, std::uint32_t but = 0);
 
+// Interrupts the thread that is inside, again and again with pauses, until `done`.
+void interrupt_until(const std::function<bool()>& done, const TestEnclave& enclave, std::uint32_t thread = 0);
+
 [[nodiscard]] sgx::GprArea& ssa_gpr(const TestEnclave& enclave, std::uint32_t frame = 0, std::uint32_t thread = 0);
 [[nodiscard]] std::byte* ssa_frame(const TestEnclave& enclave, std::uint32_t frame = 0, std::uint32_t thread = 0);
 
