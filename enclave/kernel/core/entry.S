@@ -23,6 +23,23 @@
     ud2
 .endm
 
+// Leaves for the host's stack with nothing of the enclave in the registers that carry nothing out: RDI, RSI, RDX, R8 and R9
+// are the request's. RBX = where to, R10 = the TCS, as an EEXIT site has it.
+.macro LEAVE_TO_HOST
+    mov %gs:TCB_EXIT_TARGET, %rbx
+    mov %gs:TCB_TCS, %r10
+    mov %rsp, %gs:TCB_SAVED_RSP
+    mov %gs:TCB_HOST_RSP, %rsp
+    mov %gs:TCB_HOST_RBP, %rbp
+    xor %ecx, %ecx
+    xor %r11d, %r11d
+    xor %r12d, %r12d
+    xor %r13d, %r13d
+    xor %r14d, %r14d
+    xor %r15d, %r15d
+    EEXIT
+.endm
+
 // TF, DF, NT, AC, ID: what compiled code must not meet. The other flags mean nothing to it. POPFQ costs three times what
 // looking costs, so it is for the case that never happens. Needs a stack.
 #define FOREIGN_FLAGS 0x244500
@@ -142,18 +159,7 @@ coffer_exit:
     pushq $BACK_TO_EXIT
     mov %r8, %r9
     mov %rcx, %r8
-    mov %gs:TCB_EXIT_TARGET, %rbx
-    mov %gs:TCB_TCS, %r10
-    mov %rsp, %gs:TCB_SAVED_RSP
-    mov %gs:TCB_HOST_RSP, %rsp
-    mov %gs:TCB_HOST_RBP, %rbp
-    xor %ecx, %ecx
-    xor %r11d, %r11d
-    xor %r12d, %r12d
-    xor %r13d, %r13d
-    xor %r14d, %r14d
-    xor %r15d, %r15d
-    EEXIT
+    LEAVE_TO_HOST
 // Where coffer_enclave_entry goes on with a thread's own stack: what it left for, then its FS base.
 .Lback:
     pop %rcx
@@ -222,63 +228,44 @@ coffer_enclu:
     ret
     .size coffer_enclu, . - coffer_enclu
 
-// uint64_t coffer_accept_range(const Secinfo*, address, count): EACCEPT of neighbouring pages; 0, or the first error.
-// The site in front of the loop is the bulk form of software rungs; everywhere else the loop does it.
-    .globl coffer_accept_range
-    .type coffer_accept_range, @function
-coffer_accept_range:
+// NAME(const Secinfo*, address, count): a leaf for neighbouring pages. The site in front of the loop is the bulk form of
+// software rungs; everywhere else the loop does it. RAX, of a leaf that answers, is 0 or the first error.
+.macro RANGE_OF_PAGES name, leaf, answers
+    .globl \name
+    .type \name, @function
+\name:
     push %rbx
     mov %rdi, %rbx
     mov %rsi, %rcx
-    call .Laccept
+    call .Leach\@
     pop %rbx
     ret
-.Laccept:
+.Leach\@:
     mov %gs:TCB_TCS, %r10
-    mov $0x80000005, %eax
+    mov $(0x80000000 | \leaf), %eax
     .balign 16
     .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
     .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
     mov %rdx, %rdi
-.Lnext:
+.Lnext\@:
     mov %gs:TCB_TCS, %r10
-    mov $SGX_ENCLU_EACCEPT, %eax
+    mov $\leaf, %eax
     ENCLU
+    .if \answers
     test %rax, %rax
-    jnz .Laccepted
+    jnz .Ldone\@
+    .endif
     add $4096, %rcx
     dec %rdi
-    jnz .Lnext
-.Laccepted:
+    jnz .Lnext\@
+.Ldone\@:
     ret
-    .size coffer_accept_range, . - coffer_accept_range
+    .size \name, . - \name
+.endm
 
-// void coffer_extend_range(const Secinfo*, address, count): EMODPE of neighbouring pages, in the same two forms.
-    .globl coffer_extend_range
-    .type coffer_extend_range, @function
-coffer_extend_range:
-    push %rbx
-    mov %rdi, %rbx
-    mov %rsi, %rcx
-    call .Lextend
-    pop %rbx
-    ret
-.Lextend:
-    mov %gs:TCB_TCS, %r10
-    mov $0x80000006, %eax
-    .balign 16
-    .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
-    .byte 0x0f, 0x1f, 0x84, 0x00, 0xee, 0xff, 0xc0, 0x00
-    mov %rdx, %rdi
-.Lnext_extended:
-    mov %gs:TCB_TCS, %r10
-    mov $SGX_ENCLU_EMODPE, %eax
-    ENCLU
-    add $4096, %rcx
-    dec %rdi
-    jnz .Lnext_extended
-    ret
-    .size coffer_extend_range, . - coffer_extend_range
+// uint64_t coffer_accept_range(...): EACCEPT; void coffer_extend_range(...): EMODPE.
+    RANGE_OF_PAGES coffer_accept_range, SGX_ENCLU_EACCEPT, 1
+    RANGE_OF_PAGES coffer_extend_range, SGX_ENCLU_EMODPE, 0
 
 // The system call entry: RAX = number, RCX = where to go on, RSP = the application's, whose red zone is in use. All
 // registers but RAX, RCX and R11 come back as they were.
@@ -399,20 +386,9 @@ coffer_leave_end:
     mov $REQUEST_NEXT_CALL, %edi
     mov %gs:TCB_CALL_STATUS, %rsi
     mov %gs:TCB_CALL_WRITTEN, %rdx
-    mov %gs:TCB_EXIT_TARGET, %rbx
-    mov %gs:TCB_TCS, %r10
-    mov %rsp, %gs:TCB_SAVED_RSP
-    mov %gs:TCB_HOST_RSP, %rsp
-    mov %gs:TCB_HOST_RBP, %rbp
-    xor %ecx, %ecx
     xor %r8d, %r8d
     xor %r9d, %r9d
-    xor %r11d, %r11d
-    xor %r12d, %r12d
-    xor %r13d, %r13d
-    xor %r14d, %r14d
-    xor %r15d, %r15d
-    EEXIT
+    LEAVE_TO_HOST
 
 // The host came back; FS is the program's again. The host may have filled the x87 stack, so that the program's next load
 // would be a NaN, or changed the rounding.
@@ -440,9 +416,7 @@ coffer_leave_end:
 
 // void coffer_resume_user(const SyscallFrame*): the frame goes to where a system call's stands. coffer_repeat_call makes
 // the system call of the frame again.
-    .globl coffer_resume_user
-    .type coffer_resume_user, @function
-coffer_resume_user:
+.macro TAKE_FRAME
     rdgsbase %rsp
     sub $FRAME_SIZE, %rsp
     mov %rdi, %rsi
@@ -450,18 +424,17 @@ coffer_resume_user:
     mov $(FRAME_SIZE / 8), %ecx
     cld
     rep movsq
+.endm
+    .globl coffer_resume_user
+    .type coffer_resume_user, @function
+coffer_resume_user:
+    TAKE_FRAME
     jmp coffer_leave_begin
     .size coffer_resume_user, . - coffer_resume_user
     .globl coffer_repeat_call
     .type coffer_repeat_call, @function
 coffer_repeat_call:
-    rdgsbase %rsp
-    sub $FRAME_SIZE, %rsp
-    mov %rdi, %rsi
-    mov %rsp, %rdi
-    mov $(FRAME_SIZE / 8), %ecx
-    cld
-    rep movsq
+    TAKE_FRAME
     jmp .Lcall
     .size coffer_repeat_call, . - coffer_repeat_call
 
