@@ -9,12 +9,20 @@ install(TARGETS coffer_command RUNTIME DESTINATION bin COMPONENT runtime)
 install(TARGETS coffer-cell RUNTIME DESTINATION libexec/coffer COMPONENT runtime)
 if(TARGET cofferd)
   install(TARGETS cofferd RUNTIME DESTINATION sbin COMPONENT runtime)
+  install(FILES ${CMAKE_SOURCE_DIR}/packaging/systemd/coffer.sysusers DESTINATION lib/sysusers.d RENAME coffer.conf
+          COMPONENT runtime)
+  # The unit names the daemon by its place, which is known when it is installed there.
+  install(CODE "set(unit \"${CMAKE_BINARY_DIR}/cofferd.service\")
+  configure_file(\"${CMAKE_SOURCE_DIR}/packaging/systemd/cofferd.service.in\" \"\${unit}\" @ONLY)
+  file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/lib/systemd/system\" TYPE FILE FILES \"\${unit}\")"
+          COMPONENT runtime)
 endif()
 # As a file and with its symbols: crash reports are explained with them, and stripping is for programs that run.
 install(FILES $<TARGET_FILE:enclave-kernel> DESTINATION libexec/coffer COMPONENT runtime)
-install(DIRECTORY ${COFFER_REFERENCE_DIR}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR} COMPONENT runtime)
-install(FILES ${COFFER_REFERENCE_DIR}/coffer DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/bash-completion/completions
+install(DIRECTORY ${COFFER_REFERENCE_DIR}/man1 ${COFFER_REFERENCE_DIR}/man8 DESTINATION ${CMAKE_INSTALL_MANDIR}
         COMPONENT runtime)
+install(FILES ${COFFER_REFERENCE_DIR}/coffer ${COFFER_REFERENCE_DIR}/cofferd DESTINATION
+        ${CMAKE_INSTALL_DATAROOTDIR}/bash-completion/completions COMPONENT runtime)
 # Distribution packages and the administrator's own installations have different folders in zsh's search path.
 install(CODE [[
   if(CMAKE_INSTALL_PREFIX MATCHES "/usr$")
@@ -23,7 +31,7 @@ install(CODE [[
     set(zsh_folder site-functions)
   endif()]] COMPONENT runtime)
 install(CODE "file(INSTALL DESTINATION \"\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_DATAROOTDIR}/zsh/\${zsh_folder}\"
-  TYPE FILE FILES \"${COFFER_REFERENCE_DIR}/_coffer\")" COMPONENT runtime)
+  TYPE FILE FILES \"${COFFER_REFERENCE_DIR}/_coffer\" \"${COFFER_REFERENCE_DIR}/_cofferd\")" COMPONENT runtime)
 install(FILES ${CMAKE_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/coffer COMPONENT runtime)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/docs/ DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/coffer COMPONENT runtime
         FILES_MATCHING PATTERN "*.md" PATTERN "design" EXCLUDE)
@@ -116,6 +124,11 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME coffer)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION utils)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+# The maintainer scripts make cofferd's user.
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "passwd")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
+    "${CMAKE_SOURCE_DIR}/packaging/debian/postinst;${CMAKE_SOURCE_DIR}/packaging/debian/prerm;${CMAKE_SOURCE_DIR}/packaging/debian/postrm")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "libcoffer-dev, g++, make")
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "confidential computing on any x86-64 machine
  Coffer runs ordinary programs inside SGX enclaves: signed, measured, their

@@ -9,26 +9,25 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "host/image/settings.h"
 #include "host/parts.h"
+#include "node/command_line.h"
 #include "node/daemon.h"
+#include "node/notify.h"
 #include "node/settings.h"
 
 namespace {
 
 using namespace coffer;
 
-struct Options {
-  std::string config, socket, state, epc, epc_per_user, warm, user;
-};
-
-constexpr const char* kDefaultConfig = "/etc/coffer/cofferd.toml";
+using node::Options;
 
 Result<void> override_size(const char* option, const std::string& text, std::uint64_t& place) {
   if (text.empty()) return {};
@@ -41,7 +40,7 @@ Result<void> override_size(const char* option, const std::string& text, std::uin
 Result<node::Settings> settings_of(const Options& options) {
   const auto pages = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES));
   node::Settings settings = node::default_settings(pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)));
-  const std::string config = options.config.empty() ? kDefaultConfig : options.config;
+  const std::string config = options.config.empty() ? node::kDefaultConfig : options.config;
   if (!options.config.empty() || ::access(config.c_str(), F_OK) == 0) {
     auto text = read_file(config, std::size_t{1} << 20);
     if (!text) return std::unexpected(text.error());
@@ -92,18 +91,38 @@ void prepare_locked_memory() {
                "beyond the limit stand in ordinary memory; start it as root, or with LimitMEMLOCK=infinity\n");
 }
 
-// Becomes the user who owns the platform's keys and the cells; of root's rights it keeps the locking of memory.
-Result<void> become(const std::string& name, const std::filesystem::path& state) {
+Result<passwd> look_up(const std::string& name) {
   const passwd* user = ::getpwnam(name.c_str());
-  if (user == nullptr) return input_error("--user " + name + ": there is no such user");
+  if (user == nullptr) return input_error("--user " + name + ": there is no such user; make one, or leave --user out");
+  return *user;
+}
+
+// The socket's own folder: every user goes through it, and its owner removes the socket at the end. One that is there
+// already is somebody's on purpose, and stays as it is.
+Result<void> make_folder_of(const std::filesystem::path& socket, const passwd* owner) {
+  const std::filesystem::path folder = socket.parent_path();
+  if (folder.empty() || ::mkdir(folder.c_str(), 0700) != 0) {
+    if (folder.empty() || errno == EEXIST) return {};
+    return system_error("cannot make " + folder.string(), errno);
+  }
+  constexpr mode_t kForEveryUser = 0755;
+  if ((owner != nullptr && ::chown(folder.c_str(), owner->pw_uid, owner->pw_gid) != 0) ||
+      ::chmod(folder.c_str(), kForEveryUser) != 0) {
+    return system_error("cannot open " + folder.string() + " to every user", errno);
+  }
+  return {};
+}
+
+// Becomes the user who owns the platform's keys and the cells; of root's rights it keeps the locking of memory.
+Result<void> become(const passwd& user, const std::string& name, const std::filesystem::path& state) {
   std::error_code error;
   std::filesystem::create_directories(state, error);
   if (error) return system_error("cannot make " + state.string(), error.value());
-  if (::chown(state.c_str(), user->pw_uid, user->pw_gid) != 0 || ::chmod(state.c_str(), 0700) != 0) {
+  if (::chown(state.c_str(), user.pw_uid, user.pw_gid) != 0 || ::chmod(state.c_str(), 0700) != 0) {
     return system_error("cannot give " + state.string() + " to " + name, errno);
   }
   ::prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-  if (::setgroups(0, nullptr) != 0 || ::setgid(user->pw_gid) != 0 || ::setuid(user->pw_uid) != 0) {
+  if (::setgroups(0, nullptr) != 0 || ::setgid(user.pw_gid) != 0 || ::setuid(user.pw_uid) != 0) {
     return system_error("cannot become " + name, errno);
   }
   keep_locking_memory();
@@ -115,10 +134,17 @@ Result<void> run(const Options& options) {
   if (!settings) return std::unexpected(settings.error());
   auto program = host::find_part("coffer-cell");
   if (!program) return std::unexpected(program.error());
+  std::optional<passwd> user;
+  if (!options.user.empty()) {
+    auto found = look_up(options.user);
+    if (!found) return std::unexpected(found.error());
+    user = *found;
+  }
+  if (auto made = make_folder_of(settings->socket, user ? &*user : nullptr); !made) return made;
   auto listener = node::Listener::at(settings->socket);
   if (!listener) return std::unexpected(listener.error());
-  if (!options.user.empty()) {
-    if (auto became = become(options.user, settings->state); !became) return became;
+  if (user) {
+    if (auto became = become(*user, options.user, settings->state); !became) return became;
   }
   prepare_locked_memory();
   // What this process holds is nobody else's: no debugger of its own user, no core dump.
@@ -130,33 +156,22 @@ Result<void> run(const Options& options) {
   if (!daemon) return std::unexpected(daemon.error());
   std::printf("cofferd: listening at %s\n", settings->socket.c_str());
   std::fflush(stdout);
+  node::notify_ready();
   return (*daemon)->serve();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("cofferd: owns the platform's keys and the cells of a machine, and shares its protected memory out");
   Options options;
-  app.set_version_flag("--version", COFFER_VERSION);
-  app.add_option("--config", options.config, fmt::format("settings (default: {} where it is there)", kDefaultConfig));
-  app.add_option("--socket", options.socket, "where to listen (default: /run/coffer/cofferd.sock)");
-  app.add_option("--state", options.state, "folder of the platform's keys (default: /var/lib/coffer)");
-  app.add_option("--epc", options.epc, "protected memory for all users together, e.g. 8G");
-  app.add_option("--epc-per-user", options.epc_per_user, "protected memory for one user, e.g. 2G");
-  app.add_option("--warm", options.warm, "protected memory that is kept warm for fast launches (default: 256M; 0: none)");
-  app.add_option("--user", options.user, "become this user once the socket is there (as root)");
-  app.footer(
-      "Examples:\n"
-      "  systemctl start cofferd\n"
-      "  cofferd --user coffer --epc 8G --epc-per-user 2G\n"
-      "  cofferd --socket ./cofferd.sock --state ./platform      (for trying it out)\n\n"
-      "Programs find it at its usual place, or through COFFER_DAEMON=SOCKET. SIGTERM ends it and its cells.\n"
-      "Exit status: 0 ended by a signal, 2 usage, input or system error.");
+  const auto command = node::make_command(options);
   try {
-    app.parse(argc, argv);
+    command->parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help and --version
+    return command->exit(success);
   } catch (const CLI::ParseError& wrong) {
-    return app.exit(wrong) == 0 ? 0 : 2;
+    std::fprintf(stderr, "cofferd: %s; see `cofferd --help`\n", one_line(wrong.what()).c_str());
+    return 2;
   }
   if (auto done = run(options); !done) {
     std::fprintf(stderr, "cofferd: %s\n", done.error().message.c_str());

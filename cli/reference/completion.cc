@@ -79,6 +79,7 @@ std::string zsh_branch(const CLI::App& command) {
 }  // namespace
 
 std::string bash_completion(const CLI::App& command) {
+  const std::string program = command.get_name();
   std::string paths, options, verbs, ids, values;
   walk(command, "", [&](const std::string& path, const CLI::App& one) {
     if (!path.empty()) {
@@ -105,8 +106,8 @@ std::string bash_completion(const CLI::App& command) {
     }
     options += "    " + in_quotes(path) + ") options=" + in_quotes(joined(names)) + " ;;\n";
   });
-  return "# Completion of coffer for bash. Generated from the command's own definitions.\n"
-         "_coffer() {\n"
+  return "# Completion of " + program + " for bash. Generated from the command's own definitions.\n_" + program +
+         "() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} path='' options='' words='' i\n"
          "  COMPREPLY=()\n"
          "  for ((i = 1; i < COMP_CWORD; ++i)); do\n"
@@ -127,10 +128,12 @@ std::string bash_completion(const CLI::App& command) {
          "  [[ $word == -* ]] && words=$options\n"
          "  [[ -n $words ]] && COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
          "}\n"
-         "complete -o default -F _coffer coffer\n";
+         "complete -o default -F _" +
+         program + " " + program + "\n";
 }
 
 std::string zsh_completion(const CLI::App& command) {
+  const std::string program = command.get_name();
   std::string paths, branches;
   walk(command, "", [&](const std::string& path, const CLI::App& one) {
     if (!path.empty()) {
@@ -140,9 +143,9 @@ std::string zsh_completion(const CLI::App& command) {
     }
     branches += "    " + in_quotes(path) + ")\n" + zsh_branch(one) + "      ;;\n";
   });
-  return "#compdef coffer\n"
-         "# Completion of coffer for zsh. Generated from the command's own definitions.\n"
-         "_coffer() {\n"
+  return "#compdef " + program + "\n# Completion of " + program +
+         " for zsh. Generated from the command's own definitions.\n_" + program +
+         "() {\n"
          "  local path_='' deep=1 i\n"
          "  for ((i = 2; i < CURRENT; ++i)); do\n"
          "    case \"$path_:${words[i]}\" in\n"
@@ -156,7 +159,8 @@ std::string zsh_completion(const CLI::App& command) {
          branches +
          "  esac\n"
          "}\n"
-         "_coffer \"$@\"\n";
+         "_" +
+         program + " \"$@\"\n";
 }
 
 }  // namespace coffer::cli

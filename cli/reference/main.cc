@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "cli/command_line.h"
 #include "cli/reference/reference.h"
+#include "node/command_line.h"
 
 int main(int argc, char** argv) {
   using namespace coffer;
@@ -16,6 +17,11 @@ int main(int argc, char** argv) {
   auto files = cli::manual_pages(*command, COFFER_VERSION);
   files.push_back({"coffer", cli::bash_completion(*command)});
   files.push_back({"_coffer", cli::zsh_completion(*command)});
+  node::Options ignored;
+  const auto daemon = node::make_command(ignored);
+  files.push_back(cli::daemon_page(*daemon, COFFER_VERSION));
+  files.push_back({"cofferd", cli::bash_completion(*daemon)});
+  files.push_back({"_cofferd", cli::zsh_completion(*daemon)});
   for (const cli::ReferenceFile& file : files) {
     const std::filesystem::path path = std::filesystem::path(argv[1]) / file.name;
     std::error_code error;

@@ -33,8 +33,8 @@ std::string upper(std::string text) {
   return text;
 }
 
-std::string title(const std::string& page, const std::string& version) {
-  return ".TH " + upper(plain(page)) + " 1 \"\" \"Coffer " + version + "\" \"Coffer\"\n";
+std::string title(const std::string& page, const std::string& version, char section = '1') {
+  return ".TH " + upper(plain(page)) + " " + section + " \"\" \"Coffer " + version + "\" \"Coffer\"\n";
 }
 
 // "-o, --output FILE", with the names in bold.
@@ -103,6 +103,14 @@ std::string verb_page(const std::string& words, const CLI::App& verb, const std:
 
 }  // namespace
 
+ReferenceFile daemon_page(const CLI::App& daemon, const std::string& version) {
+  const std::string name = daemon.get_name();
+  std::string text = title(name, version, '8') + ".SH NAME\n" + plain(name) + " \\- " + line(daemon.get_description());
+  text += ".SH SYNOPSIS\n" + synopsis(name, daemon) + ".SH OPTIONS\n" + described(options_of(daemon), false);
+  text += ".SH NOTES\n" + kept(daemon.get_footer()) + ".SH SEE ALSO\n.BR coffer (1)\n";
+  return {"man8/" + name + ".8", text};
+}
+
 std::vector<ReferenceFile> manual_pages(const CLI::App& command, const std::string& version) {
   std::string main = title("coffer", version) + ".SH NAME\ncoffer \\- " + line(command.get_description()) +
                      ".SH SYNOPSIS\n.B coffer\n\\fIVERB\\fR [\\fIOPTIONS\\fR] [\\fIARGUMENTS\\fR]\n.SH VERBS\n";
@@ -113,6 +121,7 @@ std::vector<ReferenceFile> manual_pages(const CLI::App& command, const std::stri
         {"man1/coffer-" + verb->get_name() + ".1", verb_page("coffer " + verb->get_name(), *verb, version)});
   }
   main += ".SH OPTIONS\n" + described(options_of(command), false) + ".SH NOTES\n" + kept(command.get_footer());
+  main += ".SH SEE ALSO\n.BR cofferd (8)\n";
   pages.push_back({"man1/coffer.1", main});
   return pages;
 }

@@ -16,6 +16,8 @@ struct ReferenceFile {
 
 // One page for the command and one for each of its verbs. `version` stands in the footer.
 [[nodiscard]] std::vector<ReferenceFile> manual_pages(const CLI::App& command, const std::string& version);
+// The page of a daemon, which has no verbs, in section 8.
+[[nodiscard]] ReferenceFile daemon_page(const CLI::App& daemon, const std::string& version);
 // For bash (bash-completion is not needed) and zsh. Values of options that take one of a few words are completed, ids
 // of running enclaves where the argument is called ID, file names otherwise.
 [[nodiscard]] std::string bash_completion(const CLI::App& command);

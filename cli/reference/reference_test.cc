@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "cli/command_line.h"
+#include "node/command_line.h"
 
 namespace coffer::cli {
 namespace {
@@ -57,13 +58,14 @@ TEST(Reference, TextIsNeverARequestOfRoff) {
 
 // Completes `line` in a real bash with the generated script.
 std::string completed(const CLI::App& command, const std::vector<std::string>& words) {
+  const std::string program = command.get_name();
   char folder[] = "/tmp/coffer-completion-XXXXXX";
   if (::mkdtemp(folder) == nullptr) return "no folder";
   const std::filesystem::path path = folder;
-  std::ofstream(path / "coffer") << bash_completion(command);
-  std::string script = "source " + (path / "coffer").string() + "\nCOMP_WORDS=(";
+  std::ofstream(path / program) << bash_completion(command);
+  std::string script = "source " + (path / program).string() + "\nCOMP_WORDS=(";
   for (const std::string& word : words) script += "'" + word + "' ";
-  script += ")\nCOMP_CWORD=" + std::to_string(words.size() - 1) + "\n_coffer\necho \"${COMPREPLY[@]}\"\n";
+  script += ")\nCOMP_CWORD=" + std::to_string(words.size() - 1) + "\n_" + program + "\necho \"${COMPREPLY[@]}\"\n";
   std::ofstream(path / "script") << script;
   const std::string run = "bash " + (path / "script").string() + " >" + (path / "out").string() + " 2>&1";
   EXPECT_EQ(std::system(run.c_str()), 0);
@@ -83,6 +85,24 @@ TEST(Reference, BashCompletesVerbsOptionsAndChoices) {
   EXPECT_EQ(completed(*command, {"coffer", "key", "n"}), "new");
   EXPECT_EQ(completed(*command, {"coffer", "run", "--rung", "in"}), "inline");
   EXPECT_EQ(completed(*command, {"coffer", "run", "x.enclave", "--", "--ru"}), "");
+}
+
+TEST(Reference, TheDaemonHasItsPageAndCompletion) {
+  node::Options ignored;
+  const auto daemon = node::make_command(ignored);
+  const ReferenceFile page = daemon_page(*daemon, "1.2");
+  EXPECT_EQ(page.name, "man8/cofferd.8");
+  EXPECT_THAT(page.text, ::testing::StartsWith(".TH COFFERD 8 "));
+  const std::string text = without_escapes(page.text);
+  ASSERT_GT(options_of(*daemon).size(), 5u);
+  for (const CLI::Option* option : options_of(*daemon)) {
+    for (const std::string& name : names_of_option(*option)) EXPECT_THAT(text, HasSubstr(name));
+    EXPECT_THAT(text, HasSubstr(option->get_description()));
+  }
+  EXPECT_EQ(completed(*daemon, {"cofferd", "--epc-"}), "--epc-per-user");
+  EXPECT_EQ(completed(*daemon, {"cofferd", "--config", "--ep"}), "");
+  EXPECT_THAT(zsh_completion(*daemon), ::testing::StartsWith("#compdef cofferd\n"));
+  EXPECT_THAT(zsh_completion(*daemon), HasSubstr("--epc-per-user["));
 }
 
 TEST(Reference, ZshKnowsEveryVerb) {

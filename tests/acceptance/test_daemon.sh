@@ -29,11 +29,13 @@ if ((EUID == 0)); then
   options=(--user nobody)
   chmod 755 .
 fi
-"$cofferd" --socket "$PWD/cofferd.sock" --state "$PWD/platform" --epc-per-user 20G "${options[@]}" >daemon.out 2>daemon.err &
+"$cofferd" --socket "$PWD/run/cofferd.sock" --state "$PWD/platform" --epc-per-user 20G "${options[@]}" >daemon.out 2>daemon.err &
 daemon=$!
 trap 'kill $daemon 2>/dev/null || true' EXIT
 wait_for 10 grep -qs listening daemon.out || fail "cofferd does not listen: $(cat daemon.err)"
-export COFFER_DAEMON=$PWD/cofferd.sock
+export COFFER_DAEMON=$PWD/run/cofferd.sock
+# It has made its socket's folder, which every user may go through.
+[[ $(stat -c '%a %U' run) == "755 $user" && $(stat -c %a run/cofferd.sock) == 666 ]] || fail "the folder: $(ls -la run)"
 
 # Programs run as they do without it, and as often.
 expect_status 7 "$COFFER" run program.enclave -- 7
@@ -74,8 +76,28 @@ expect_error_line '^coffer: cofferd: user [0-9]+ has 0 MiB of protected memory a
 COFFER_DAEMON=$PWD/nowhere.sock expect_status 2 "$COFFER" run program.enclave -- 1
 expect_error_line "cannot reach cofferd at .*nowhere.sock .*COFFER_DAEMON=none"
 COFFER_DAEMON=none expect_status 3 "$COFFER" run program.enclave -- 3
-expect_status 2 "$cofferd" --socket "$PWD/cofferd.sock"
+expect_status 2 "$cofferd" --socket "$COFFER_DAEMON"
 expect_error_line 'a daemon listens there already'
+expect_status 2 "$cofferd" --socket "$PWD/missing/folder/cofferd.sock"
+expect_error_line '^cofferd: cannot make .*/missing/folder: '
+expect_status 2 "$cofferd" --socket "$PWD/other/cofferd.sock" --user nobody-of-that-name
+expect_error_line '^cofferd: --user nobody-of-that-name: there is no such user'
+[[ ! -e other ]] || fail 'a folder for a daemon that cannot start'
+expect_status 2 "$cofferd" --epcs 1G
+expect_error_line '^cofferd: .*--epcs.*; see `cofferd --help`'
+# A supervisor is told when it listens.
+python3 - "$cofferd" <<'PYTHON' || fail 'the supervisor is not told'
+import os, signal, socket, subprocess, sys
+notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notices.bind("notices")
+notices.settimeout(30)
+daemon = subprocess.Popen([sys.argv[1], "--socket", "second/cofferd.sock", "--state", "second-platform", "--warm", "0"],
+                          env=dict(os.environ, NOTIFY_SOCKET=os.path.abspath("notices")), stdout=subprocess.DEVNULL)
+assert notices.recv(100) == b"READY=1"
+socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect("second/cofferd.sock")
+daemon.send_signal(signal.SIGTERM)
+assert daemon.wait(30) == 0 and not os.path.exists("second/cofferd.sock")
+PYTHON
 echo 'epcs = "1G"' >wrong.toml
 expect_status 2 "$cofferd" --config wrong.toml
 expect_error_line '^cofferd: wrong.toml:1: unknown key epcs; known: '
@@ -108,4 +130,5 @@ kill "$daemon"
 wait "$daemon" || fail "cofferd ended with status $?"
 status=0
 wait "$host" || status=$?
+[[ ! -e $COFFER_DAEMON ]] || fail 'the socket outlives the daemon'
 ((status == 137)) || fail "a program whose cell was ended by the daemon has exit status $status: $(cat loop.err)"

@@ -9,9 +9,13 @@ for page in coffer coffer-run coffer-sign; do
   grep -q 'Coffer' page.txt || fail "man $page is empty"
 done
 grep -q -- '--no-fast-paths' <(MANPATH=$PWD/moved/share/man man -P cat coffer-run) || fail 'the page of run lacks an option'
+grep -q -- '--epc-per-user' <(MANPATH=$PWD/moved/share/man man -P cat 8 cofferd) || fail 'no page of the daemon'
+expect_status 0 moved/sbin/cofferd --version
 [[ -s moved/share/bash-completion/completions/coffer ]] || fail 'no completion for bash'
 [[ -s moved/share/zsh/site-functions/_coffer ]] || fail 'no completion for zsh'
-if command -v zsh >/dev/null; then zsh -n moved/share/zsh/site-functions/_coffer; fi
+if command -v zsh >/dev/null; then
+  for file in moved/share/zsh/site-functions/_*; do zsh -n "$file" || fail "zsh cannot read $file"; done
+fi
 
 # A project of somebody else's: an enclave and the program that calls into it.
 cp -r "$COFFER_ROOT/samples/calls" outside
