@@ -124,9 +124,10 @@ bool is_fault(int signal) {
   }
 }
 
-// Ends this process as the program ended, so that a shell or a supervisor sees the same.
+// Ends this process as the program ended, so that a shell or a supervisor sees the same. Without a detail it was a
+// signal to this process.
 [[noreturn]] void die_likewise(const ExitStatus& status) {
-  if (is_fault(status.signal)) {
+  if (is_fault(status.signal) && !status.detail.empty()) {
     std::fprintf(stderr, "coffer: the program died of signal %d (%s) %s\n", status.signal, ::strsignal(status.signal),
                  status.detail.c_str());
   }
@@ -145,6 +146,16 @@ bool is_fault(int signal) {
 void note(const std::string& line) { std::fprintf(stderr, "coffer: note: %s\n", line.c_str()); }
 
 // `begun` is called when the program runs.
+Result<ExitStatus> run_program(Enclave& enclave, const Options& options, const RunOptions& run,
+                               const std::function<void()>& begun) {
+  if (auto started = enclave.start(run); !started) return std::unexpected(started.error());
+  if (const auto id = enclave.id(); !id && !options.quiet) {
+    note("`coffer ps` does not list this enclave: " + id.error().message);
+  }
+  begun();
+  return enclave.wait();
+}
+
 int run_enclave(const Options& options, const LoadOptions& load, const RunOptions& run,
                 const std::function<void()>& begun) {
   // Before any thread is made: all of them leave signals to the one that passes them on.
@@ -158,18 +169,15 @@ int run_enclave(const Options& options, const LoadOptions& load, const RunOption
       for (const std::string& line : enclave->missing_protections()) note(line);
     }
     signals.pass_to(*enclave);
-    if (auto started = enclave->start(run); !started) {
-      signals.stop();
-      return report(started.error());
-    }
-    if (const auto id = enclave->id(); !id && !options.quiet) {
-      note("`coffer ps` does not list this enclave: " + id.error().message);
-    }
-    begun();
-    auto ended = enclave->wait();
+    auto ended = run_program(*enclave, options, run, begun);
     signals.stop();
-    if (!ended) return report(ended.error());
-    status = *ended;
+    if (const int signal = signals.ended_by(); signal != 0) {
+      status.signal = signal;
+    } else if (!ended) {
+      return report(ended.error());
+    } else {
+      status = *ended;
+    }
   }
   if (status.signal != 0) die_likewise(status);
   return status.code;

@@ -19,8 +19,9 @@ bool is_ignored(int signal) {
 }
 
 // The default of the signals that are passed: to end the process, but for two.
+bool ends_by_default(int signal) { return signal != SIGCONT && signal != SIGWINCH; }
+
 void act_by_default(int signal) {
-  if (signal == SIGCONT || signal == SIGWINCH) return;
   sigset_t one;
   sigemptyset(&one);
   sigaddset(&one, signal);
@@ -60,9 +61,19 @@ void SignalPassing::stop() {
   enclave_ = nullptr;
 }
 
+int SignalPassing::ended_by() {
+  const std::scoped_lock guard(lock_);
+  return ended_by_;
+}
+
 void SignalPassing::take(int signal) {
   const std::scoped_lock guard(lock_);
-  if (enclave_ == nullptr || !enclave_->raise(signal)) act_by_default(signal);
+  if (enclave_ != nullptr && enclave_->raise(signal)) return;
+  if (!ends_by_default(signal)) return;
+  // A second one ends this process whatever its enclave is at.
+  if (enclave_ == nullptr || ended_by_ != 0) return act_by_default(signal);
+  ended_by_ = signal;
+  enclave_->destroy();
 }
 
 void SignalPassing::serve() {

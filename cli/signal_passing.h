@@ -12,9 +12,10 @@
 namespace coffer::cli {
 
 // Blocks the signals that an enclave can be given, in the calling thread and all that it makes, and takes them on a
-// thread of its own. Until pass_to(), and where the program takes no signals, each has its default effect on this
-// process. Signals that this process ignores (nohup) go on being ignored. SIGPIPE is left to the program, too: a write
-// that nobody reads is an error of its own.
+// thread of its own. Until pass_to() each has its default effect on this process; where the program takes no signals,
+// those that would end the process destroy the enclave, and ended_by() says so, for an orderly end. Signals that this
+// process ignores (nohup) go on being ignored. SIGPIPE is left to the program, too: a write that nobody reads is an
+// error of its own.
 class SignalPassing {
  public:
   SignalPassing();
@@ -25,6 +26,8 @@ class SignalPassing {
   // `enclave` stays where it is until stop().
   void pass_to(Enclave& enclave);
   void stop();
+  // The signal that destroyed the enclave; 0: none. This process then ends by it too.
+  [[nodiscard]] int ended_by();
 
  private:
   void serve();
@@ -34,6 +37,7 @@ class SignalPassing {
   FileDescriptor signals_, end_;
   std::mutex lock_;
   Enclave* enclave_ = nullptr;
+  int ended_by_ = 0;
   std::thread thread_;
 };
 

@@ -10,7 +10,7 @@ int main(int, char** argv) {
 }
 SOURCE
 sign program --debug --threads 3 --heap-max 32M
-files() { find "$PWD" "$COFFER_HOME" /dev/shm -not -name out.txt -not -name err.txt 2>/dev/null | sort; }
+files() { find "$PWD" "$COFFER_HOME" -not -name out.txt -not -name err.txt 2>/dev/null | sort; }
 expect_status 3 "$COFFER" run program.enclave -- 3
 before=$(files)
 for ((i = 0; i < 100; ++i)); do
