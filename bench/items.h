@@ -53,6 +53,7 @@ struct Item {
 [[nodiscard]] std::vector<Item> system_call_items();
 [[nodiscard]] std::vector<Item> sealing_items();
 [[nodiscard]] std::vector<Item> paging_items();
+[[nodiscard]] std::vector<Item> file_items();
 [[nodiscard]] std::vector<Item> footprint_items();  // launch time and memory
 [[nodiscard]] std::vector<Item> daemon_items();
 [[nodiscard]] std::vector<Item> network_items();

@@ -79,6 +79,9 @@ Result<image::UnsignedImage> build(const ImageWish& wish, ByteView kernel, ByteV
   input.settings.debug = wish.debug;
   input.settings.heap_max = wish.heap;
   input.settings.mounts.push_back({.path = "/host", .kind = boundary::MountKind::kPlain, .read_only = true});
+  if (!wish.encrypted_mount.empty()) {
+    input.settings.mounts.push_back({.path = wish.encrypted_mount, .kind = boundary::MountKind::kEncrypted, .key = image::MountKey::kMrSigner});
+  }
   for (const std::string& pattern : wish.bind) {
     auto rule = image::parse_network_rule(pattern, boundary::NetworkDirection::kBind);
     if (!rule) return std::unexpected(rule.error());
@@ -141,11 +144,13 @@ Result<Loaded> load(const std::filesystem::path& image, const LoadOptions& optio
   return Loaded{std::move(*enclave), std::move(made)};
 }
 
-Result<std::unique_ptr<Worker>> Worker::inside(Loaded loaded, const std::filesystem::path& folder) {
+Result<std::unique_ptr<Worker>> Worker::inside(Loaded loaded, const std::filesystem::path& folder,
+                                               std::vector<Mount> mounts) {
   auto in = make_pipe();
   auto out = make_pipe();
   if (!in || !out) return std::unexpected(in ? out.error() : in.error());
-  RunOptions options{.arguments = {"work"}, .mounts = {{.host = folder, .enclave = "/host", .key = std::nullopt}}};
+  mounts.push_back({.host = folder, .enclave = "/host", .key = std::nullopt});
+  RunOptions options{.arguments = {"work"}, .mounts = std::move(mounts)};
   options.standard_input = in->read.get();
   options.standard_output = out->write.get();
   if (auto started = loaded.enclave.start(options); !started) return std::unexpected(started.error());

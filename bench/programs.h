@@ -40,6 +40,7 @@ struct ImageWish {
   bool debug = false;
   std::string program;            // beside the running one; empty: the measured program
   std::vector<std::string> bind;  // network patterns
+  std::string encrypted_mount;    // where one is; empty: nowhere
   std::uint64_t fill_to = 0;      // measured bytes: a file of the image makes up the difference
 };
 struct MadeImage {
@@ -59,8 +60,9 @@ struct Loaded {
 // `bench-program work`, which answers lines. Not thread-safe.
 class Worker {
  public:
-  // `folder` is mounted at /host.
-  [[nodiscard]] static Result<std::unique_ptr<Worker>> inside(Loaded loaded, const std::filesystem::path& folder);
+  // `folder` is mounted at /host, and what else is to be.
+  [[nodiscard]] static Result<std::unique_ptr<Worker>> inside(Loaded loaded, const std::filesystem::path& folder,
+                                                             std::vector<Mount> mounts = {});
   [[nodiscard]] static Result<std::unique_ptr<Worker>> outside();
   ~Worker();
   Worker(const Worker&) = delete;

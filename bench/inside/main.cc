@@ -41,6 +41,14 @@ Ticks work(const std::string& line) {
   if (name == "gcm-key") return gcm_and_egetkey(count);
   if (name == "sealer") return seal_with_sealer(count);
   if (name == "seal") return seal_by_functions(count);
+  if (name == "file-write") return write_file(count, path, false);
+  if (name == "file-write-random") return write_file(count, path, true);
+  if (name == "file-read") return read_file(count, path, false);
+  if (name == "file-read-random") return read_file(count, path, true);
+  if (name == "gcm-file-write") return seal_and_write_file(count, path, false);
+  if (name == "gcm-file-write-random") return seal_and_write_file(count, path, true);
+  if (name == "gcm-file-read") return read_and_open_file(count, path, false);
+  if (name == "gcm-file-read-random") return read_and_open_file(count, path, true);
   if (name == "mutex") return hand_over_mutex(count);
   throw std::invalid_argument("unknown work");
 }

@@ -34,4 +34,11 @@ Ticks walk_pages(std::uint64_t count);     // a word of each page is read and wr
 Ticks jump_in_pages(std::uint64_t count);  // a word of pages at random is read, anywhere in what walk_pages() touched
 Ticks seal_pages(std::uint64_t count);     // AES-256-GCM of each page, there and back
 
+// A file of 32 MiB, block by block, upwards or in an order that looks random; a write ends with fsync().
+Ticks write_file(std::uint64_t block_size, const std::string& path, bool at_random);
+Ticks read_file(std::uint64_t block_size, const std::string& path, bool at_random);
+// The same with AES-256-GCM of each block by the program itself. What is read must have been written by this process.
+Ticks seal_and_write_file(std::uint64_t block_size, const std::string& path, bool at_random);
+Ticks read_and_open_file(std::uint64_t block_size, const std::string& path, bool at_random);
+
 }  // namespace coffer::bench
