@@ -96,8 +96,9 @@ class FileItem {
     const auto best = sample_by_turns(bench_.budget(2), ours, theirs);
     if (!best) return std::unexpected(best.error());
     const bool at_random = how.ends_with("-random");
-    Row row = compare_speed("encrypted file, " + shape.name + (at_random ? " random " : " ") + how.substr(0, how.find('-')),
-                            "us", best->ours / kMicrosecond, best->theirs / kMicrosecond, shape.reach);
+    Row row =
+        compare_speed("encrypted file, " + shape.name + (at_random ? " random " : " ") + how.substr(0, how.find('-')),
+                      "us", best->ours / kMicrosecond, best->theirs / kMicrosecond, shape.reach);
     row.counterpart_name = "AES-GCM + host file I/O";
     rows_.push_back(row);
     return {};

@@ -80,7 +80,8 @@ Result<image::UnsignedImage> build(const ImageWish& wish, ByteView kernel, ByteV
   input.settings.heap_max = wish.heap;
   input.settings.mounts.push_back({.path = "/host", .kind = boundary::MountKind::kPlain, .read_only = true});
   if (!wish.encrypted_mount.empty()) {
-    input.settings.mounts.push_back({.path = wish.encrypted_mount, .kind = boundary::MountKind::kEncrypted, .key = image::MountKey::kMrSigner});
+    input.settings.mounts.push_back(
+        {.path = wish.encrypted_mount, .kind = boundary::MountKind::kEncrypted, .key = image::MountKey::kMrSigner});
   }
   for (const std::string& pattern : wish.bind) {
     auto rule = image::parse_network_rule(pattern, boundary::NetworkDirection::kBind);

@@ -62,7 +62,7 @@ class Worker {
  public:
   // `folder` is mounted at /host, and what else is to be.
   [[nodiscard]] static Result<std::unique_ptr<Worker>> inside(Loaded loaded, const std::filesystem::path& folder,
-                                                             std::vector<Mount> mounts = {});
+                                                              std::vector<Mount> mounts = {});
   [[nodiscard]] static Result<std::unique_ptr<Worker>> outside();
   ~Worker();
   Worker(const Worker&) = delete;

@@ -31,6 +31,9 @@ Ticks work(const std::string& line) {
   if (name == "aes-gcm") return aes_gcm_64mb();
   if (name == "sqlite") return sqlite_query_1m();
   if (name == "sort") return sort_10m();
+  if (name == "zstd") return zstd_there_and_back(path);
+  if (name == "xz") return xz_there_and_back(path);
+  if (name == "lua") return lua_suite();
   if (name == "getpid") return call_getpid(count);
   if (name == "read") return read_one_byte(count, path);
   if (name == "touch") return touch_pages(count);

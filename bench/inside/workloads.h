@@ -15,6 +15,11 @@ Ticks aes_gcm_64mb();     // AES-256-GCM, encryption
 Ticks sqlite_query_1m();  // one query that visits all of a table of 1,000,000 rows in memory
 Ticks sort_10m();         // std::sort of 10,000,000 integers in random order
 
+// Programs that others wrote, with the content of a file where they need one.
+Ticks zstd_there_and_back(const std::string& path);  // all of it
+Ticks xz_there_and_back(const std::string& path);    // its first megabyte
+Ticks lua_suite();                                   // calls, floating point, strings, tables, closures
+
 // System calls, `count` of them.
 Ticks call_getpid(std::uint64_t count);
 Ticks read_one_byte(std::uint64_t count, const std::string& path);  // pread of one byte

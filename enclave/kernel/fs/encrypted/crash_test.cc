@@ -66,6 +66,12 @@ bool workload(Mount& mount, Expectation& expected, bool killed) {
       if (!file->write_at(at, change)) return false;
       std::ranges::copy(change, bytes.begin() + static_cast<std::ptrdiff_t>(at));
     }
+    // Whole blocks, past the cache: twice, the second time over what no record refers to yet.
+    for (int i = 0; i < 2; ++i) {
+      const Bytes change = noise(40'960, random());
+      if (!file->write_at(8192, change)) return false;
+      std::ranges::copy(change, bytes.begin() + 8192);
+    }
     expected.may(name, bytes);
     const bool acknowledged = round % 3 != 2;
     if (acknowledged && !file->sync(false)) return false;

@@ -17,7 +17,8 @@ using encrypted::Volume;
 
 namespace {
 
-constexpr std::size_t kBlocksForDirectRead = 8;  // from here on reads do not go through the cache
+constexpr std::size_t kBlocksPastCache = 8;  // from here on reads and writes do not go through the cache
+constexpr std::size_t kFirstReadAhead = 4;   // blocks; doubles
 constexpr std::size_t kMaxDirectRead = 256 * kBlockSize;
 constexpr std::uint32_t kPermissionBits = 07777;
 
@@ -56,12 +57,13 @@ Expected<std::size_t> EncryptedFile::read_some(std::uint64_t offset, std::span<s
   encrypted::Forest& forest = system_.volume_->forest();
   const std::uint64_t index = offset / kBlockSize;
   const std::size_t within = offset % kBlockSize;
-  if (within == 0 && into.size() >= kBlocksForDirectRead * kBlockSize) {
+  if (within == 0 && into.size() >= kBlocksPastCache * kBlockSize) {
     const auto run = into.first(std::min(into.size() / kBlockSize * kBlockSize, kMaxDirectRead));
     if (auto read = forest.read_run(object_->tree, index, run); !read) return error(read.error());
     return run.size();
   }
-  auto block = forest.read_block(object_->tree, index);
+  note_read(index);
+  auto block = forest.read_block(object_->tree, index, read_ahead_);
   if (!block) return error(block.error());
   const std::size_t count = std::min(into.size(), kBlockSize - within);
   if (*block) {
@@ -70,6 +72,12 @@ Expected<std::size_t> EncryptedFile::read_some(std::uint64_t offset, std::span<s
     std::memset(into.data(), 0, count);
   }
   return count;
+}
+
+void EncryptedFile::note_read(std::uint64_t index) {
+  if (index + 1 == next_read_) return;  // the same block again
+  read_ahead_ = index != next_read_ ? 1 : std::clamp(read_ahead_ * 2, kFirstReadAhead, encrypted::Forest::kMaxRun);
+  next_read_ = index + 1;
 }
 
 Expected<std::size_t> EncryptedFile::write_at(std::uint64_t offset, std::span<const std::byte> from) {
@@ -96,17 +104,31 @@ Expected<std::size_t> EncryptedFile::write_locked(std::uint64_t offset, std::spa
   auto stop = [&done](int why) { return done != 0 ? Expected<std::size_t>(done) : error(why); };
   while (done < from.size()) {
     if (auto room = volume.balance(*object_); !room) return stop(room.error());
-    const std::uint64_t at = offset + done;
-    const std::size_t within = at % kBlockSize;
-    const std::size_t count = std::min(from.size() - done, kBlockSize - within);
-    auto block = volume.forest().modify_block(object_->tree, at / kBlockSize, count == kBlockSize);
-    if (!block) return stop(block.error());
-    std::memcpy((*block)->data.data() + within, from.data() + done, count);
-    done += count;
-    record.size = std::max(record.size, at + count);
+    const auto count = write_some(offset + done, from.subspan(done));
+    if (!count) return stop(count.error());
+    done += *count;
+    record.size = std::max(record.size, offset + done);
     volume.touch(*object_);
   }
   return done;
+}
+
+// At least one byte, at most to the end of a block or a run of whole blocks.
+Expected<std::size_t> EncryptedFile::write_some(std::uint64_t offset, std::span<const std::byte> from) {
+  encrypted::Forest& forest = system_.volume_->forest();
+  const std::size_t within = offset % kBlockSize;
+  if (within == 0 && from.size() >= kBlocksPastCache * kBlockSize) {
+    const auto run = from.first(std::min(from.size() / kBlockSize, encrypted::Forest::kMaxRun) * kBlockSize);
+    if (auto written = forest.write_run(object_->tree, offset / kBlockSize, run); !written) {
+      return error(written.error());
+    }
+    return run.size();
+  }
+  const std::size_t count = std::min(from.size(), kBlockSize - within);
+  auto block = forest.modify_block(object_->tree, offset / kBlockSize, count == kBlockSize);
+  if (!block) return error(block.error());
+  std::memcpy((*block)->data.data() + within, from.data(), count);
+  return count;
 }
 
 Expected<void> EncryptedFile::truncate(std::uint64_t size) {

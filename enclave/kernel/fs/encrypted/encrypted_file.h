@@ -39,11 +39,16 @@ class EncryptedFile final : public File {
  private:
   [[nodiscard]] Expected<std::size_t> write_locked(std::uint64_t offset, std::span<const std::byte> from);
   [[nodiscard]] Expected<std::size_t> read_some(std::uint64_t offset, std::span<std::byte> into);
+  [[nodiscard]] Expected<std::size_t> write_some(std::uint64_t offset, std::span<const std::byte> from);
+  void note_read(std::uint64_t index);
   [[nodiscard]] Expected<void> cut_last_block(std::uint64_t size);
 
   EncryptedFileSystem& system_;
   encrypted::Object* object_;
   bool writable_;
+  // Whoever reads block after block gets more of them with each request to the host.
+  std::uint64_t next_read_ = ~std::uint64_t{0};  // the block after the last that was read
+  std::size_t read_ahead_ = 1;                   // blocks
 };
 
 }  // namespace coffer::kernel::fs

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "enclave/kernel/fs/encrypted/space_map.h"
 
@@ -17,17 +16,13 @@ constexpr std::uint64_t blocks_below(std::uint32_t level) {  // that one block o
   return blocks;
 }
 
-std::span<std::byte, kBlockSize> block_of(std::span<std::byte> bytes, std::size_t index) {
-  return bytes.subspan(index * kBlockSize).first<kBlockSize>();
-}
-
 }  // namespace
 
 Forest::Forest(BlockCache& cache, Sealer& sealer, HostFile& data)
     : cache_(cache),
       sealer_(sealer),
       data_(data),
-      staging_(std::make_unique_for_overwrite<std::array<std::byte, kBatch * kBlockSize>>()) {}
+      staging_(std::make_unique_for_overwrite<std::array<std::byte, kMaxRun * kBlockSize>>()) {}
 
 Expected<Pointer> Forest::pointer_to(Tree& tree, std::uint32_t level, std::uint64_t index) {
   if (level > tree.height || index >= blocks_below(tree.height - level)) return Pointer{};
@@ -56,8 +51,9 @@ Expected<BufferRef> Forest::load(Tree& tree, std::uint32_t level, std::uint64_t 
   return buffer;
 }
 
-Expected<BufferRef> Forest::read_block(Tree& tree, std::uint64_t index) {
+Expected<BufferRef> Forest::read_block(Tree& tree, std::uint64_t index, std::size_t ahead) {
   if (tree.damaged) return error(EIO);
+  if (ahead > 1 && !cache_.find(tree, 0, index)) fetch_ahead(tree, index, std::min(ahead, kMaxRun));
   return load(tree, 0, index);
 }
 
@@ -84,7 +80,7 @@ Expected<void> Forest::grow(Tree& tree, std::uint64_t index) {
   while (index >= blocks_below(tree.height)) {
     if (tree.height >= kMaxHeight) return error(EFBIG);
     const std::uint32_t level = tree.height + 1;
-    if (!tree.root.is_hole()) {
+    if (!tree.root.is_hole() || cache_.find(tree, tree.height, 0)) {
       BufferRef node = cache_.insert(tree, level, 0);
       node->data.fill(std::byte{0});
       node->set_entry(0, tree.root);
@@ -101,61 +97,15 @@ Expected<BufferRef> Forest::modify_parent(Tree& tree, std::uint32_t level, std::
   auto loaded = load(tree, level + 1, index / kFanout);
   if (!loaded) return error(loaded.error());
   if (!*loaded) {
+    // With what is above it, so that whoever walks the tree from its top meets it.
+    if (level + 1 < tree.height) {
+      if (auto above = modify_parent(tree, level + 1, index / kFanout); !above) return above;
+    }
     *loaded = cache_.insert(tree, level + 1, index / kFanout);
     (*loaded)->data.fill(std::byte{0});
   }
   cache_.mark_dirty(**loaded);
   return loaded;
-}
-
-Expected<void> Forest::read_run(Tree& tree, std::uint64_t first, std::span<std::byte> into) {
-  if (tree.damaged) return error(EIO);
-  const std::size_t count = into.size() / kBlockSize;
-  std::array<Pointer, kBatch> pending;
-  std::size_t pending_count = 0;
-  auto finish = [&](std::size_t end) -> Expected<void> {
-    if (pending_count == 0) return {};
-    const std::size_t begin = end - pending_count;
-    auto done = read_positions(tree, first + begin, std::span(pending).first(pending_count),
-                               into.subspan(begin * kBlockSize, pending_count * kBlockSize));
-    pending_count = 0;
-    return done;
-  };
-  for (std::size_t i = 0; i < count; ++i) {
-    BufferRef cached = cache_.find(tree, 0, first + i);
-    Pointer pointer;
-    if (!cached) {
-      auto found = pointer_to(tree, 0, first + i);
-      if (!found) return error(found.error());
-      pointer = *found;
-      if (pointer.position() >= kMaxPosition) return error(EIO);
-    }
-    const bool joins = !pointer.is_hole() && pending_count != 0 && pending_count < kBatch &&
-                       pending[pending_count - 1].position() + 1 == pointer.position();
-    if (!joins) {
-      if (auto done = finish(i); !done) return done;
-    }
-    if (cached) {
-      std::memcpy(block_of(into, i).data(), cached->data.data(), kBlockSize);
-    } else if (pointer.is_hole()) {
-      std::memset(block_of(into, i).data(), 0, kBlockSize);
-    } else {
-      pending[pending_count++] = pointer;
-    }
-  }
-  return finish(count);
-}
-
-Expected<void> Forest::read_positions(Tree& tree, std::uint64_t first, std::span<const Pointer> pointers,
-                                      std::span<std::byte> into) {
-  // Not straight into the caller's memory: another of its threads must not see, or change, what is being checked.
-  const std::span<std::byte> stored = std::span(*staging_).first(into.size());
-  if (auto read = data_.read(pointers[0].position() * kBlockSize, stored); !read) return read;
-  for (std::size_t i = 0; i < pointers.size(); ++i) {
-    const BlockIdentity identity{tree.object, 0, first + i};
-    if (!sealer_.open_block(identity, pointers[i], block_of(stored, i), block_of(into, i))) return error(EIO);
-  }
-  return {};
 }
 
 std::vector<Buffer*> Forest::dirty_buffers(const Tree& tree, std::uint32_t level) {
@@ -165,108 +115,6 @@ std::vector<Buffer*> Forest::dirty_buffers(const Tree& tree, std::uint32_t level
   }
   std::sort(found.begin(), found.end(), [](const Buffer* a, const Buffer* b) { return a->index < b->index; });
   return found;
-}
-
-Expected<void> Forest::flush(Tree& tree) {
-  if (tree.damaged) return error(EIO);
-  for (std::uint32_t level = 0; level <= tree.height; ++level) {
-    const std::vector<Buffer*> dirty = dirty_buffers(tree, level);
-    for (std::size_t done = 0; done < dirty.size(); done += kBatch) {
-      const std::size_t size = std::min(kBatch, dirty.size() - done);
-      if (auto flushed = flush_batch(tree, std::span(dirty).subspan(done, size)); !flushed) return flushed;
-    }
-  }
-  return {};
-}
-
-// All blocks of the batch have one level. Parents are pinned, so that nothing can fail once the blocks are written.
-Expected<void> Forest::flush_batch(Tree& tree, std::span<Buffer* const> batch) {
-  std::array<BufferRef, kBatch> parents;
-  std::array<Pointer, kBatch> before, after;
-  std::size_t wanted = 0;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Buffer& buffer = *batch[i];
-    if (buffer.level == tree.height) {
-      before[i] = tree.root;
-    } else {
-      auto parent = modify_parent(tree, buffer.level, buffer.index);
-      if (!parent) return error(parent.error());
-      parents[i] = std::move(*parent);
-      before[i] = parents[i]->entry(buffer.index % kFanout);
-    }
-    if (buffer.assigned != 0) {
-      after[i].set_position(buffer.assigned);
-    } else if (!before[i].is_hole() && sealer_.written_after(before[i], tree.mark)) {
-      after[i].set_position(before[i].position());
-    } else {
-      ++wanted;
-    }
-  }
-
-  ExtentList taken;
-  auto give_back = [&](int why) {
-    for (const Extent& run : taken) space_->unreserve(run);
-    return error(why);
-  };
-  Extent run;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    if (!after[i].is_hole()) continue;
-    if (run.count == 0) {
-      auto allocated = space_->allocate(wanted);
-      if (!allocated) return give_back(allocated.error());
-      run = *allocated;
-      taken.append(run.start, run.count);
-      wanted -= run.count;
-    }
-    after[i].set_position(run.start++);
-    --run.count;
-  }
-
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    const BlockIdentity identity{tree.object, batch[i]->level, batch[i]->index};
-    sealer_.seal_block(identity, batch[i]->data, block_of(*staging_, i), after[i]);
-  }
-  // A block that is written in place, even half, is not what its old pointer says any more; but it is still dirty, and
-  // no stored record refers to it.
-  if (auto written = write_runs(std::span(after).first(batch.size())); !written) return give_back(written.error());
-
-  tree.allocated.append(taken);
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    Buffer& buffer = *batch[i];
-    if (parents[i]) {
-      parents[i]->set_entry(buffer.index % kFanout, after[i]);
-    } else {
-      tree.root = after[i];
-    }
-    note_written(tree, buffer, before[i], after[i]);
-    buffer.assigned = 0;
-    cache_.mark_clean(buffer);
-  }
-  tree.changed = true;
-  return {};
-}
-
-Expected<void> Forest::write_runs(std::span<const Pointer> pointers) {
-  for (std::size_t begin = 0; begin < pointers.size();) {
-    std::size_t end = begin + 1;
-    while (end < pointers.size() && pointers[end].position() == pointers[end - 1].position() + 1) ++end;
-    const auto bytes = std::span(*staging_).subspan(begin * kBlockSize, (end - begin) * kBlockSize);
-    if (auto written = data_.write(pointers[begin].position() * kBlockSize, bytes); !written) return written;
-    begin = end;
-  }
-  return {};
-}
-
-void Forest::note_written(Tree& tree, const Buffer& buffer, const Pointer& before, const Pointer& after) {
-  const bool in_place = before.position() == after.position();
-  if (buffer.assigned == 0 && !in_place && !before.is_hole() && !tree.orphan) tree.freed.append(before.position(), 1);
-  // The list must not hold two states of one block.
-  if (in_place || tree.unsynced.size() >= kMaxUnsynced) tree.unsynced_overflow = true;
-  if (tree.unsynced_overflow) {
-    tree.unsynced.clear();
-    return;
-  }
-  tree.unsynced.push_back({after, tree.object, (std::uint64_t{buffer.level} << 56) | buffer.index});
 }
 
 Expected<void> Forest::truncate(Tree& tree, std::uint64_t keep) {
@@ -371,7 +219,7 @@ void Forest::discard(Tree& tree) {
 
 bool Forest::is_stored(const UnsyncedBlock& block) {
   if (block.pointer.position() == 0 || block.pointer.position() >= kMaxPosition) return false;
-  const auto stored = block_of(*staging_, 0);
+  const auto stored = std::span(*staging_).first<kBlockSize>();
   if (!data_.read(block.pointer.position() * kBlockSize, stored)) return false;
   const BlockIdentity identity{block.object, block.level_and_index >> 56,
                                block.level_and_index & ((std::uint64_t{1} << 56) - 1)};

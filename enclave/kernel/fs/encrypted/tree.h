@@ -48,12 +48,18 @@ class Forest {
   Forest(BlockCache& cache, Sealer& sealer, HostFile& data);
   void set_space(SpaceMap& space) { space_ = &space; }
 
-  // The block for reading; an empty reference for a hole.
-  [[nodiscard]] Expected<BufferRef> read_block(Tree& tree, std::uint64_t index);
+  static constexpr std::size_t kMaxRun = 32;  // blocks that one request to the host moves at most
+
+  // The block for reading; an empty reference for a hole. Where it has to be read, and up to `ahead` blocks in all from
+  // there on lie together, they come into the cache with the same request.
+  [[nodiscard]] Expected<BufferRef> read_block(Tree& tree, std::uint64_t index, std::size_t ahead = 1);
   // The block, marked dirty. With `overwrite` its old content is not read, and what the caller gets is undefined.
   [[nodiscard]] Expected<BufferRef> modify_block(Tree& tree, std::uint64_t index, bool overwrite);
   // Whole blocks from `first` on straight into `into`, many with one request to the host.
   [[nodiscard]] Expected<void> read_run(Tree& tree, std::uint64_t first, std::span<std::byte> into);
+  // At most kMaxRun whole blocks from `first` on, past the cache. Where the host refuses them they are in the cache,
+  // dirty, and the flush that comes reports.
+  [[nodiscard]] Expected<void> write_run(Tree& tree, std::uint64_t first, std::span<const std::byte> from);
 
   // Writes everything dirty; the tree's root is up to date after it.
   [[nodiscard]] Expected<void> flush(Tree& tree);
@@ -74,25 +80,36 @@ class Forest {
   [[nodiscard]] bool is_stored(const UnsyncedBlock& block);
 
  private:
-  static constexpr std::size_t kBatch = 32;
+  // A block that is to be stored.
+  struct Unstored {
+    const std::byte* content = nullptr;  // kBlockSize bytes
+    std::uint64_t index = 0;
+    std::uint64_t assigned = 0;  // its position, or 0
+    [[nodiscard]] std::span<const std::byte, kBlockSize> bytes() const {
+      return std::span<const std::byte, kBlockSize>(content, kBlockSize);
+    }
+  };
 
   [[nodiscard]] Expected<BufferRef> load(Tree& tree, std::uint32_t level, std::uint64_t index);
   [[nodiscard]] Expected<void> read_positions(Tree& tree, std::uint64_t first, std::span<const Pointer> pointers,
                                               std::span<std::byte> into);
+  void fetch_ahead(Tree& tree, std::uint64_t first, std::size_t count);
   [[nodiscard]] Expected<void> flush_batch(Tree& tree, std::span<Buffer* const> batch);
+  [[nodiscard]] Expected<void> store_batch(Tree& tree, std::uint32_t level, std::span<const Unstored> batch);
   [[nodiscard]] Expected<void> write_runs(std::span<const Pointer> pointers);
   [[nodiscard]] Expected<void> free_from(Tree& tree, std::uint32_t level, std::uint64_t index, std::uint64_t keep);
   [[nodiscard]] Expected<void> free_subtree(Tree& tree, std::uint32_t level, std::uint64_t index,
                                             const Pointer& pointer);
   [[nodiscard]] Expected<void> collect_subtree(Tree& tree, std::uint32_t level, std::uint64_t index,
                                                const Pointer& pointer, ExtentList& into);
-  void note_written(Tree& tree, const Buffer& buffer, const Pointer& before, const Pointer& after);
+  void note_written(Tree& tree, std::uint32_t level, const Unstored& block, const Pointer& before,
+                    const Pointer& after);
 
   BlockCache& cache_;
   Sealer& sealer_;
   HostFile& data_;
   SpaceMap* space_ = nullptr;
-  std::unique_ptr<std::array<std::byte, kBatch * kBlockSize>> staging_;
+  std::unique_ptr<std::array<std::byte, kMaxRun * kBlockSize>> staging_;
 };
 
 }  // namespace coffer::kernel::fs::encrypted
