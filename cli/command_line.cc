@@ -26,6 +26,9 @@ constexpr const char* kExamples =
 #ifdef COFFER_VERB_emulate
     "  coffer emulate -- ./sgx-program                 run a program made for SGX hardware\n"
 #endif
+#ifdef COFFER_VERB_debug
+    "  coffer debug app.enclave --program app          a debug image under GDB\n"
+#endif
     "  coffer ps; coffer top                           what runs, and how much it does\n"
 #ifdef COFFER_VERB_report
     "  coffer report --help                            what an enclave's report proves\n"
@@ -59,6 +62,9 @@ void add_verbs(CLI::App& app, int& status) {
 #endif
 #ifdef COFFER_VERB_emulate
   add_emulate(app, status);
+#endif
+#ifdef COFFER_VERB_debug
+  add_debug(app, status);
 #endif
 #ifdef COFFER_VERB_doctor
   add_doctor(app, status);

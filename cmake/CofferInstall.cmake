@@ -129,7 +129,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS "passwd")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA
     "${CMAKE_SOURCE_DIR}/packaging/debian/postinst;${CMAKE_SOURCE_DIR}/packaging/debian/prerm;${CMAKE_SOURCE_DIR}/packaging/debian/postrm")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_STRICT_PERMISSION ON)
-set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "libcoffer-dev, g++, make")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS "libcoffer-dev, g++, make, gdb")
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "confidential computing on any x86-64 machine
  Coffer runs ordinary programs inside SGX enclaves: signed, measured, their
  memory closed to the rest of the machine and their files encrypted for them

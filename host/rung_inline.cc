@@ -1,8 +1,11 @@
 // The rung `inline`: the software processor inside this process. It protects nothing, so it takes DEBUG enclaves only.
 #include <atomic>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/file.h"
+#include "host/debugger/debug_access.h"
 #include "host/rung.h"
 #include "processor/carrier/entry_loop.h"
 #include "processor/pager/pager.h"
@@ -40,6 +43,7 @@ class InlineRung final : public Rung {
     auto pager = processor::Pager::attach(*enclave_);
     if (!pager) return std::unexpected(pager.error());
     pager_ = std::move(*pager);
+    debug_access_.emplace(*enclave_, *pager_);
     return {};
   }
 
@@ -65,6 +69,8 @@ class InlineRung final : public Rung {
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
     const Inside inside(inside_);
     if (stop_) return EnterResult{.dead = true};
+    // Here and not after EINIT: the debugger's breakpoints come after the bytes of the fast paths.
+    std::call_once(debugger_told_, [this] { debug_access_->ready(); });
     EntryLoop loop(*enclave_, *lot_, counters_[thread], thread, plan_.first_tcs + thread * plan_.stride);
     const processor::LoopOutcome outcome = loop.run(registers, stop_);
     if (!outcome.dead) return EnterResult{};
@@ -114,6 +120,8 @@ class InlineRung final : public Rung {
 
   std::unique_ptr<SoftEnclave> enclave_;
   std::unique_ptr<processor::Pager> pager_;
+  std::optional<DebugAccess> debug_access_;
+  std::once_flag debugger_told_;
   Arena arena_;
   std::unique_ptr<ParkingLot> lot_;
   std::unique_ptr<boundary::CarrierCounters[]> counters_;

@@ -43,6 +43,7 @@ Result<ProtectedMemory> ProtectedMemory::open(std::size_t size, bool want_secret
   if (::ftruncate(memory.plain_.get(), static_cast<off_t>(size)) != 0) {
     return system_error("cannot size the EPC to " + std::to_string(size) + " bytes", errno);
   }
+  memory.code_takes_breakpoints_ = !want_secret;
   if (want_secret) memory.secret_ = open_secret(size, &memory.missing_);
   if (memory.secret_) memory.warm_ = std::move(warm);
   return memory;
@@ -114,7 +115,11 @@ Result<Backing> ProtectedMemory::map_run(std::uintptr_t address, std::size_t fra
         "memory, which root can read; raise it (memlock in /etc/security/limits.conf, then log in again) or grant "
         "CAP_IPC_LOCK";
   }
-  if (::mmap(where, size, protection, MAP_SHARED | MAP_FIXED, plain_.get(), offset) == MAP_FAILED) {
+  // Code that a debugger may change is a private mapping: the operating system refuses it breakpoints in a shared one
+  // that is not writable. What is patched in the file is seen all the same, until a page has a breakpoint.
+  const bool for_debuggers = code_takes_breakpoints_ && host_pages_ == nullptr && (protection & PROT_EXEC) != 0;
+  const int sharing = for_debuggers ? MAP_PRIVATE : MAP_SHARED;
+  if (::mmap(where, size, protection, sharing | MAP_FIXED, plain_.get(), offset) == MAP_FAILED) {
     return system_error("cannot map enclave memory", errno);
   }
   ::madvise(where, size, MADV_DONTDUMP);

@@ -29,7 +29,8 @@ struct WarmMemory {
 
 class ProtectedMemory {
  public:
-  // size: bytes, a multiple of 4096. want_secret is false on `inline`, which protects nothing. The first frames' secret
+  // size: bytes, a multiple of 4096. want_secret is false on `inline`, which protects nothing and where
+  // debuggers set breakpoints in code. The first frames' secret
   // pages stand in `warm` as far as it goes.
   [[nodiscard]] static Result<ProtectedMemory> open(std::size_t size, bool want_secret,
                                                     std::shared_ptr<const WarmMemory> warm = nullptr);
@@ -81,6 +82,7 @@ class ProtectedMemory {
   const HostPages* host_pages_ = nullptr;
   std::uintptr_t host_base_ = 0;
   std::shared_ptr<const WarmMemory> warm_;
+  bool code_takes_breakpoints_ = false;
   FileDescriptor secret_;
   FileDescriptor plain_;
   std::string missing_;
