@@ -67,6 +67,7 @@ void Device::show(std::uint64_t begin, std::uint64_t end, std::optional<int> pro
 
 long Device::control(unsigned long request, std::uint64_t argument, const Surroundings& surroundings) {
   if (controlled_.exchange(true, std::memory_order_acquire)) return -EBUSY;
+  const processor::SignalsHeld held;
   const long answer = dispatch(request, argument, surroundings);
   controlled_.store(false, std::memory_order_release);
   return answer;

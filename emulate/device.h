@@ -15,6 +15,7 @@
 #include "emulate/address_map.h"
 #include "processor/enclave.h"
 #include "processor/host_pages.h"
+#include "processor/pager/pager.h"
 
 namespace coffer::emulate {
 
@@ -47,6 +48,7 @@ class Device final : public processor::HostPages {
   [[nodiscard]] std::optional<int> protection(std::uint64_t offset) const override;
   // Null before CREATE.
   [[nodiscard]] processor::SoftEnclave* enclave() { return enclave_.get(); }
+  [[nodiscard]] processor::Pager* pager() { return pager_.get(); }
 
  private:
   [[nodiscard]] long dispatch(unsigned long request, std::uint64_t argument, const Surroundings& surroundings);
@@ -58,6 +60,9 @@ class Device final : public processor::HostPages {
   [[nodiscard]] long provision(std::uint64_t argument, const Surroundings& surroundings);
   [[nodiscard]] long restrict_permissions(std::uint64_t argument);
   [[nodiscard]] long modify_types(std::uint64_t argument);
+  [[nodiscard]] long restrict_page(std::uint64_t offset, sgx::SecinfoFlags flags, std::uint64_t* result);
+  [[nodiscard]] long remove_page(std::uint64_t offset);
+  [[nodiscard]] bool track();
   [[nodiscard]] long modify_type(std::uint64_t offset, sgx::PageType type, std::uint64_t* result);
   [[nodiscard]] long remove_pages(std::uint64_t argument);
   [[nodiscard]] bool range_valid(std::uint64_t offset, std::uint64_t length) const;
@@ -65,7 +70,8 @@ class Device final : public processor::HostPages {
 
   Platform platform_;
   std::unique_ptr<processor::SoftEnclave> enclave_;
-  std::atomic<bool> controlled_{false};  // an ioctl is on its way
+  std::unique_ptr<processor::Pager> pager_;  // there where enclave_ is
+  std::atomic<bool> controlled_{false};      // an ioctl is on its way
   std::uint64_t allowed_attributes_ = 0;
   mutable std::mutex lock_;  // pages_
   // By page number of ELRANGE: addresses that cost memory only where they are touched.

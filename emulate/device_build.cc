@@ -85,8 +85,9 @@ long Device::create_enclave(const sgx::Secs& secs, const Surroundings& surroundi
       (secs.attributes.flags & sgx::attribute::kInit) != 0) {
     return -EIO;
   }
-  auto enclave = SoftEnclave::make({.epc_size = platform_.epc_size, .want_secret_memory = false, .host_pages = this},
-                                   platform_.keys);
+  auto enclave = SoftEnclave::make(
+      {.epc_size = platform_.epc_size, .page_limit = secs.size, .want_secret_memory = false, .host_pages = this},
+      platform_.keys);
   if (!enclave) return -ENOMEM;
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 47;
   if (secs.size > kLargest || !mapped_.reserve(secs.size / kPageSize) || !largest_.reserve(secs.size / kPageSize)) {
@@ -98,7 +99,10 @@ long Device::create_enclave(const sgx::Secs& secs, const Surroundings& surroundi
                                       .attributes = secs.attributes},
                                      secs.base_address);
   if (!created || !created->ok()) return -EIO;
+  auto pager = processor::Pager::attach(**enclave);
+  if (!pager) return -ENOMEM;
   enclave_ = std::move(*enclave);
+  pager_ = std::move(*pager);
   if ((allowed_attributes_ & sgx::attribute::kProvisionKey) != 0) {
     enclave_->permit_attributes(sgx::attribute::kProvisionKey);
   }
@@ -108,14 +112,14 @@ long Device::create_enclave(const sgx::Secs& secs, const Surroundings& surroundi
 }
 
 long Device::add_page(std::uint64_t offset, const sgx::Secinfo& secinfo, ByteView content, bool measure) {
-  if (enclave_->page_at(offset)) return -EBUSY;
+  if (enclave_->page_at(offset) || pager_->holds(offset)) return -EBUSY;
   {
     // Before EADD, so that no mapping can be made in between that allows more than the page.
     const std::scoped_lock guard(lock_);
     largest_.set(offset / kPageSize, static_cast<std::uint8_t>(kKnown | protection_of(secinfo.flags)));
   }
   const LeafOutcome added =
-      enclave_->eadd(offset, secinfo.flags, content, measure ? sgx::kExtendAll : sgx::kExtendNone);
+      pager_->add_pages(offset, secinfo.flags, content, measure ? sgx::kExtendAll : sgx::kExtendNone);
   if (added.ok()) return 0;
   const std::scoped_lock guard(lock_);
   largest_.set(offset / kPageSize, 0);

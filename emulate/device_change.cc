@@ -29,6 +29,23 @@ long answer_of(const LeafOutcome& outcome, std::uint64_t* result) {
 
 }  // namespace
 
+// ETRACK, and the interrupts by which Linux makes every thread that is inside leave once: here nobody holds an old
+// translation when the leaf before returns.
+bool Device::track() {
+  enclave_->translations_flushed();
+  const bool tracked = enclave_->etrack().ok();
+  enclave_->translations_flushed();
+  return tracked;
+}
+
+long Device::restrict_page(std::uint64_t offset, SecinfoFlags flags, std::uint64_t* result) {
+  const std::optional<EpcmEntry> page = enclave_->page_at(offset);
+  if (!page) return -EFAULT;
+  if (page->type != PageType::kReg) return -EINVAL;
+  if (const long answer = answer_of(enclave_->emodpr(offset, {.flags = flags}), result); answer != 0) return answer;
+  return track() ? 0 : -EFAULT;
+}
+
 long Device::restrict_permissions(std::uint64_t argument) {
   if (!initialised()) return -EINVAL;
   sgx_enclave_restrict_permissions parameters;
@@ -39,14 +56,10 @@ long Device::restrict_permissions(std::uint64_t argument) {
   if (parameters.result != 0 || parameters.count != 0) return -EINVAL;
   long answer = 0;
   std::uint64_t result = 0;
-  for (; parameters.count < parameters.length; parameters.count += kPageSize) {
+  while (answer == 0 && parameters.count < parameters.length) {
     const std::uint64_t offset = parameters.offset + parameters.count;
-    const std::optional<EpcmEntry> page = enclave_->page_at(offset);
-    if (!page) answer = -EFAULT;
-    if (page && page->type != PageType::kReg) answer = -EINVAL;
-    if (answer == 0) answer = answer_of(enclave_->emodpr(offset, {.flags = flags}), &result);
-    if (answer == 0 && !enclave_->etrack().ok()) answer = -EFAULT;
-    if (answer != 0) break;
+    answer = pager_->with_page(offset, [&] { return restrict_page(offset, flags, &result); });
+    if (answer == 0) parameters.count += kPageSize;
   }
   parameters.result = result;
   return write_user(argument, parameters) ? answer : -EFAULT;
@@ -71,7 +84,7 @@ long Device::modify_type(std::uint64_t offset, PageType type, std::uint64_t* res
     largest_.set(offset / kPageSize, before);
     return answer;
   }
-  return enclave_->etrack().ok() ? 0 : -EFAULT;
+  return track() ? 0 : -EFAULT;
 }
 
 long Device::modify_types(std::uint64_t argument) {
@@ -86,11 +99,23 @@ long Device::modify_types(std::uint64_t argument) {
   long answer = type == PageType::kTcs || type == PageType::kTrim ? 0 : -EINVAL;
   std::uint64_t result = 0;
   while (answer == 0 && parameters.count < parameters.length) {
-    answer = modify_type(parameters.offset + parameters.count, type, &result);
+    const std::uint64_t offset = parameters.offset + parameters.count;
+    answer = pager_->with_page(offset, [&] { return modify_type(offset, type, &result); });
     if (answer == 0) parameters.count += kPageSize;
   }
   parameters.result = result;
   return write_user(argument, parameters) ? answer : -EFAULT;
+}
+
+long Device::remove_page(std::uint64_t offset) {
+  const std::optional<EpcmEntry> page = enclave_->page_at(offset);
+  if (!page) return -EFAULT;
+  // Only what the enclave has agreed to lose: the type is TRIM and EACCEPT has taken note.
+  if (page->type != PageType::kTrim || page->modified || page->pending) return -EPERM;
+  if (!enclave_->eremove(offset).ok()) return -EBUSY;
+  const std::scoped_lock guard(lock_);
+  largest_.set(offset / kPageSize, 0);
+  return 0;
 }
 
 long Device::remove_pages(std::uint64_t argument) {
@@ -99,16 +124,10 @@ long Device::remove_pages(std::uint64_t argument) {
   if (!read_user(argument, parameters)) return -EFAULT;
   if (!range_valid(parameters.offset, parameters.length) || parameters.count != 0) return -EINVAL;
   long answer = 0;
-  for (; parameters.count < parameters.length; parameters.count += kPageSize) {
+  while (answer == 0 && parameters.count < parameters.length) {
     const std::uint64_t offset = parameters.offset + parameters.count;
-    const std::optional<EpcmEntry> page = enclave_->page_at(offset);
-    if (!page) answer = -EFAULT;
-    // Only what the enclave has agreed to lose: the type is TRIM and EACCEPT has taken note.
-    if (page && (page->type != PageType::kTrim || page->modified || page->pending)) answer = -EPERM;
-    if (answer == 0 && !enclave_->eremove(offset).ok()) answer = -EBUSY;
-    if (answer != 0) break;
-    const std::scoped_lock guard(lock_);
-    largest_.set(offset / kPageSize, 0);
+    answer = pager_->with_page(offset, [&] { return remove_page(offset); });
+    if (answer == 0) parameters.count += kPageSize;
   }
   return write_user(argument, parameters) ? answer : -EFAULT;
 }

@@ -83,10 +83,14 @@ void quicken_exit(SoftEnclave& enclave, std::uint64_t rip) {
   const std::uint64_t offset = rip - enclave.base();
   const std::uint64_t begin = offset - std::min(offset, std::uint64_t{kWindow});
   constexpr std::uint8_t kCode = SecinfoFlags::kR | SecinfoFlags::kX;
+  std::array<std::byte, kWindow + 3> window{};
+  const auto copy = [&](std::uint64_t from) {
+    return enclave.copy_out(from, std::span(window).first(offset - from + 3), kCode) == SoftEnclave::Copied::kYes;
+  };
   // A window that begins before the code is cut at the page.
-  const std::uint64_t from = enclave.pages_allow(begin, offset - begin + 3, kCode) ? begin : offset & ~(kPageSize - 1);
-  if (!enclave.pages_allow(from, offset - from + 3, kCode)) return;
-  const ByteView code(reinterpret_cast<const std::byte*>(enclave.base() + from), offset - from);
+  const std::uint64_t from = copy(begin) ? begin : std::max(begin, offset & ~(kPageSize - 1));
+  if (from != begin && !copy(from)) return;
+  const ByteView code = ByteView(window).first(offset - from);
   const std::size_t length = load_before(code);
   if (length == 0 || !instruction_starts(code, code.size() - length, std::nullopt)) return;
   if (sites->stub == 0) sites->stub = make_stub(enclave, sites).value_or(0);

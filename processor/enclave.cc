@@ -363,7 +363,7 @@ Result<Backing> SoftEnclave::map_pending(std::uint64_t offset, const Epc::Run& r
     std::memset(window->bytes + std::size_t{i} * kPageSize, 0, kPageSize);
     epc_.clean(run.first + i, window->backing);
   }
-  if (auto moved = ProtectedMemory::move_window(*window, base() + offset, PROT_NONE); !moved) {
+  if (auto moved = memory.move_window(*window, base() + offset, PROT_NONE); !moved) {
     ProtectedMemory::close_window(*window);
     return std::unexpected(moved.error());
   }
@@ -397,6 +397,22 @@ bool SoftEnclave::patch_code(std::uint64_t offset, ByteView code) {
     offset += piece;
   }
   return true;
+}
+
+SoftEnclave::Copied SoftEnclave::copy_out(std::uint64_t offset, std::span<std::byte> to,
+                                          std::uint8_t permissions) const {
+  const std::scoped_lock guard(lock_);
+  if (pages_allow(offset, to.size(), permissions)) {
+    std::memcpy(to.data(), reinterpret_cast<const void*>(base() + offset), to.size());
+    return Copied::kYes;
+  }
+  if (to.empty() || !range_fits(offset, to.size(), size())) return Copied::kRefused;
+  for (std::uint64_t page = offset / kPageSize; page <= (offset + to.size() - 1) / kPageSize; ++page) {
+    const EpcmEntry* entry = frames_[page] == 0 ? nullptr : &epc_.entry(frames_[page] - 1);
+    const bool away = entry == nullptr ? !vacant(page) : entry->hidden || entry->blocked;
+    if (away) return Copied::kAway;
+  }
+  return Copied::kRefused;
 }
 
 std::string SoftEnclave::missing_protection() const {

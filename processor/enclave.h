@@ -172,8 +172,8 @@ class SoftEnclave {
   // processor to make it so; here EBLOCK changes the process's own page tables, and the operating system has done that
   // interrupting when it returns. As if every thread inside had left by AEX and come back.
   void translations_flushed();
-  // Pages that may leave the EPC, neighbours in the EPC and in the enclave, the first in `frame`: REG, not executable,
-  // not the SSA frame that a thread inside would use. count 0: the frame holds none.
+  // Pages that may leave the EPC, neighbours in the EPC and in the enclave, the first in `frame`: REG or TRIM, not the
+  // SSA frame that a thread inside would use, executable only with host_pages. count 0: the frame holds none.
   struct FrameRun {
     std::uint64_t offset = 0;
     std::uint32_t count = 0;
@@ -232,6 +232,10 @@ class SoftEnclave {
   [[nodiscard]] std::uint64_t frame_offset(const ThreadState& thread, std::uint32_t frame) const {
     return thread.tcs.ssa_offset + frame * frame_size();
   }
+  // Copies what stands there, where every page of the range allows this; nobody takes one away meanwhile. kAway: one is
+  // outside of the EPC or on its way.
+  enum class Copied : std::uint8_t { kYes, kRefused, kAway };
+  [[nodiscard]] Copied copy_out(std::uint64_t offset, std::span<std::byte> to, std::uint8_t permissions) const;
   // Every change of an EPCM entry or of a frame's place that an entering thread must not miss ends with this call,
   // under the lock, and before the change asks who is inside.
   // ETRACK's new epoch and a change of a TCS are such changes too: entries that find the same generation check no more.
@@ -256,9 +260,13 @@ class SoftEnclave {
   // The mappings over [offset, offset + length), whole pages, have changed: shows the enclave's pages there as they now
   // allow. What is not mapped any more is left to its new owner.
   void host_pages_changed(std::uint64_t offset, std::uint64_t length);
-  // A page fault of the enclave at `address`, as the operating system's handler takes it: adds the page by EAUG where
-  // the access is to a mapped address without one.
-  void demand_page(std::uint64_t address, std::uint32_t error_code);
+  // A page fault at `address`, as the operating system's handler takes it: has the driver bring the page where the
+  // access is one that the mapping allows, or, with `may_add`, add it where there is none. True where the access is
+  // worth another try; false where the fault is for the program.
+  [[nodiscard]] bool demand_page(std::uint64_t address, std::uint32_t error_code, bool may_add);
+  // Whether the host's mapping of the page allows this: PROT_* bits.
+  [[nodiscard]] bool host_allows(std::uint64_t offset, int protection) const;
+  [[nodiscard]] bool host_maps_pages() const { return config_.host_pages != nullptr; }
   // What the EPCM says of the page at `offset`; nothing where none is there.
   [[nodiscard]] std::optional<EpcmEntry> page_at(std::uint64_t offset) const;
 
@@ -306,7 +314,10 @@ class SoftEnclave {
   [[nodiscard]] bool write_page(std::uint64_t offset, ByteView from);
   friend class FrameAccess;
   [[nodiscard]] std::uint32_t* frame_slot(std::uint64_t offset) const { return &frames_[offset / sgx::kPageSize]; }
-  [[nodiscard]] bool host_allows(std::uint64_t offset, int protection) const;
+  // Code that left could not come back where nothing may become executable.
+  [[nodiscard]] bool may_go_out(const EpcmEntry& entry) const {
+    return (entry.permissions & sgx::SecinfoFlags::kX) == 0 || config_.host_pages != nullptr;
+  }
   [[nodiscard]] LeafOutcome eaug_locked(std::uint64_t offset, std::uint32_t count, std::uint32_t* added);
   // Maps `run` as pending pages at `offset`, zeroed.
   [[nodiscard]] Result<Backing> map_pending(std::uint64_t offset, const Epc::Run& run);

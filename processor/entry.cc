@@ -275,6 +275,23 @@ LeafOutcome begin_resume(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** 
   return {};
 }
 
+bool bring_frame(const SoftEnclave& enclave, const LeafOutcome& outcome) {
+  PageSupply* supply = enclave.supply();
+  if (outcome.fault != LeafOutcome::Fault::kPageFault || supply == nullptr ||
+      !enclave.contains(outcome.fault_address, enclave.frame_size())) {
+    return false;
+  }
+  const std::uint64_t frame = outcome.fault_address - enclave.base();
+  for (std::uint64_t offset = frame; offset < frame + enclave.frame_size(); offset += kPageSize) {
+    constexpr std::uint8_t kNeeded = sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW;
+    if (!enclave.host_allows(offset, kNeeded) ||
+        supply->resolve({.offset = offset, .permissions = kNeeded}) != FaultAnswer::kRetry) {
+      return false;
+    }
+  }
+  return true;
+}
+
 EnterOutcome eresume(SoftEnclave& enclave, std::uint64_t tcs_offset, Registers& registers) {
   Lane* lane = nullptr;
   if (auto begun = begin_resume(enclave, tcs_offset, &lane); !begun.ok()) return {.leaf = begun};

@@ -115,6 +115,8 @@ struct EnterOutcome {
 // is taken and *lane is ready for coffer_enter or coffer_resume.
 [[nodiscard]] LeafOutcome begin_enter(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane);
 [[nodiscard]] LeafOutcome begin_resume(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** lane);
+// EENTER or ERESUME ended in this #PF: brings the SSA frame that it missed. True where it is worth another try.
+[[nodiscard]] bool bring_frame(const SoftEnclave& enclave, const LeafOutcome& outcome);
 // The thread has left: gives its TCS back.
 void end_entry(Lane& lane);
 

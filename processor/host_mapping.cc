@@ -13,10 +13,16 @@ namespace {
 // The bits of a page fault's error code.
 constexpr std::uint32_t kWrite = 2, kFetch = 0x10;
 
-int access_of(std::uint32_t error_code) {
+std::uint8_t access_of(std::uint32_t error_code) {
   if ((error_code & kWrite) != 0) return PROT_WRITE;
   return (error_code & kFetch) != 0 ? PROT_EXEC : PROT_READ;
 }
+
+// Faults of this thread, one after the other, at pages that were as they should be. One is another thread's work; many
+// are mappings that were changed behind everybody's back, and nothing that could be done again would help.
+constexpr unsigned kMostNeedless = 64;
+thread_local unsigned needless_faults = 0;
+thread_local std::uint64_t needless_address = 0;
 
 }  // namespace
 
@@ -57,12 +63,21 @@ void SoftEnclave::host_pages_changed(std::uint64_t offset, std::uint64_t length)
   }
 }
 
-void SoftEnclave::demand_page(std::uint64_t address, std::uint32_t error_code) {
-  const std::scoped_lock guard(lock_);
-  if (!contains(address)) return;
+bool SoftEnclave::demand_page(std::uint64_t address, std::uint32_t error_code, bool may_add) {
+  if (!contains(address) || supply_ == nullptr) return false;
   const std::uint64_t offset = (address - base()) & ~(kPageSize - 1);
-  std::uint32_t added = 0;
-  if (*frame_slot(offset) == 0 && host_allows(offset, access_of(error_code))) (void)eaug_locked(offset, 1, &added);
+  const std::uint8_t access = access_of(error_code);
+  if (!host_allows(offset, access)) return false;
+  const bool needless = page_state(offset, access) == PageState::kAllowed;
+  needless_faults = needless && address == needless_address ? needless_faults + 1 : 0;
+  needless_address = address;
+  if (needless_faults > kMostNeedless) return false;
+  const FaultAnswer answer =
+      supply_->resolve({.offset = offset, .permissions = access, .grow = may_add ? std::uint32_t{1} : 0});
+  if (answer == FaultAnswer::kRetry) return true;
+  // What the page's entry says can be told only while it has one: it may have left since the driver looked.
+  const std::scoped_lock guard(lock_);
+  return answer == FaultAnswer::kNotMine && *frame_slot(offset) == 0 && supply_->holds(offset);
 }
 
 std::optional<EpcmEntry> SoftEnclave::page_at(std::uint64_t offset) const {

@@ -253,8 +253,7 @@ LeafOutcome SoftEnclave::eremove(std::uint64_t offset) {
     pages_changed();
     return leaf_error(LeafError::kEnclaveActive);
   }
-  const bool still_ours = host_allows(offset, PROT_NONE);
-  if (!wipe(offset, entry) || (still_ours && !ProtectedMemory::reserve(base() + offset, kPageSize))) {
+  if (!wipe(offset, entry) || !epc_.memory().vacate(base() + offset, kPageSize)) {
     *slot = frame + 1;
     return general_protection();
   }

@@ -54,6 +54,8 @@ std::uint64_t fresh_enclave_id() {
   return next.fetch_add(1, std::memory_order_relaxed);
 }
 
+bool may_stand_outside(PageType type) { return type == PageType::kReg || type == PageType::kTrim; }
+
 constexpr std::array<std::byte, kPageSize> kZeroPage{};
 
 using PageView = std::span<const std::byte, kPageSize>;
@@ -63,9 +65,6 @@ using PageBuffer = std::span<std::byte, kPageSize>;
 
 Result<void> SoftEnclave::enable_paging(PageSupply* supply) {
   const std::scoped_lock guard(lock_);
-  if (config_.host_pages != nullptr) {
-    return fail(ErrorKind::kInput, "an enclave whose addresses a program maps itself is not paged");
-  }
   if (cipher_ == nullptr) {
     auto cipher = PageCipher::make();
     if (!cipher) return std::unexpected(cipher.error());
@@ -88,8 +87,8 @@ LeafOutcome SoftEnclave::epa(std::uint32_t* page) {
   auto run = epc_.allocate(1);
   if (!run) return page_fault(0);
   std::byte* place = version_pages_ + std::size_t{run->first} * kPageSize;
-  auto backing = epc_.memory().map(reinterpret_cast<std::uintptr_t>(place), run->first, 1, PROT_READ | PROT_WRITE,
-                                   Backing::kSecret);
+  auto backing = epc_.memory().map_aside(reinterpret_cast<std::uintptr_t>(place), run->first, 1, PROT_READ | PROT_WRITE,
+                                         Backing::kSecret);
   if (!backing) {
     epc_.release(run->first);
     return general_protection();
@@ -183,7 +182,7 @@ LeafOutcome SoftEnclave::check_eviction(std::uint64_t offset, const VersionSlot&
   const std::uint32_t frame = *frame_slot(offset);
   if (version == nullptr || frame == 0) return page_fault(base() + offset);
   const EpcmEntry& entry = epc_.entry(frame - 1);
-  if (entry.type != PageType::kReg) return general_protection();
+  if (!may_stand_outside(entry.type)) return general_protection();
   if (!entry.blocked) return leaf_error(LeafError::kPageNotBlocked);
   if (!tracking_.tracked_since(entry.changed_epoch) || in_use_as_ssa(offset)) return leaf_error(LeafError::kNotTracked);
   if (*version != 0) return leaf_error(LeafError::kVaSlotOccupied);
@@ -191,13 +190,20 @@ LeafOutcome SoftEnclave::check_eviction(std::uint64_t offset, const VersionSlot&
 }
 
 bool SoftEnclave::seal_page(std::uint64_t offset, EvictedPage& page, std::uint64_t version) {
-  const EpcmEntry& entry = epc_.entry(*frame_slot(offset) - 1);
+  const std::uint32_t frame = *frame_slot(offset) - 1;
+  const EpcmEntry& entry = epc_.entry(frame);
   sgx::Pcmd pcmd;
   pcmd.secinfo.flags = flags_of(entry);
   pcmd.enclave_id = enclave_id_;
   const PageIdentity identity{pcmd.secinfo, enclave_id_, base() + offset};
   // A pending page is zero and its memory may never have been touched.
   const std::byte* content = entry.pending ? kZeroPage.data() : reinterpret_cast<const std::byte*>(base() + offset);
+  // Where the host's mappings decide, there may be none to read through.
+  std::array<std::byte, kPageSize> copy;
+  if (config_.host_pages != nullptr && !entry.pending) {
+    if (!epc_.memory().read_plain(frame, 0, copy)) return false;
+    content = copy.data();
+  }
   const bool good =
       cipher_->encrypt(identity, version, PageView(content, kPageSize), PageBuffer(page.content, kPageSize), pcmd.mac);
   page.pcmd = pcmd;
@@ -217,10 +223,12 @@ LeafOutcome SoftEnclave::ewb(std::uint64_t offset, std::span<EvictedPage> pages,
   for (; blocked < pages.size(); ++blocked) {
     if (outcome = check_eviction(offset + blocked * kPageSize, slots[blocked]); !outcome.ok()) break;
   }
-  // Nobody can write these pages: EBLOCK has taken their mappings away. The processor reads them there.
   if (blocked == 0) return outcome;
-  if (!epc_.memory().protect(base() + offset, blocked * kPageSize, PROT_READ)) return general_protection();
-  for (std::uint64_t i = 0; i < blocked; ++i) epc_.entry(*frame_slot(offset + i * kPageSize) - 1).mapped = PROT_READ;
+  // Nobody can write these pages: EBLOCK has taken their mappings away. The processor reads them there.
+  if (config_.host_pages == nullptr) {
+    if (!epc_.memory().protect(base() + offset, blocked * kPageSize, PROT_READ)) return general_protection();
+    for (std::uint64_t i = 0; i < blocked; ++i) epc_.entry(*frame_slot(offset + i * kPageSize) - 1).mapped = PROT_READ;
+  }
   std::uint32_t sealed = 0;
   for (; sealed < blocked; ++sealed) {
     std::uint64_t* version = version_at(slots[sealed]);
@@ -234,7 +242,7 @@ LeafOutcome SoftEnclave::ewb(std::uint64_t offset, std::span<EvictedPage> pages,
     if (outcome.ok()) outcome = general_protection();
     (void)refresh(offset + std::uint64_t{sealed} * kPageSize, offset + blocked * kPageSize);
   }
-  if (sealed != 0 && !ProtectedMemory::reserve(base() + offset, std::uint64_t{sealed} * kPageSize)) {
+  if (sealed != 0 && !epc_.memory().vacate(base() + offset, std::uint64_t{sealed} * kPageSize)) {
     for (std::uint32_t i = 0; i < sealed; ++i) *version_at(slots[i]) = 0;
     (void)refresh(offset, offset + std::uint64_t{sealed} * kPageSize);
     return general_protection();
@@ -258,7 +266,7 @@ LeafOutcome SoftEnclave::ewb(std::uint64_t offset, std::span<EvictedPage> pages,
 LeafOutcome SoftEnclave::check_loading(const EvictedPage& page, const VersionSlot& slot) const {
   if (page.linear_address % kPageSize != 0 || !contains(page.linear_address, kPageSize)) return general_protection();
   const SecinfoFlags flags = page.pcmd.secinfo.flags;
-  if (flags.type() != PageType::kReg || (flags.value & ~kKnownFlags) != 0 ||
+  if (!may_stand_outside(flags.type()) || (flags.value & ~kKnownFlags) != 0 ||
       !std::ranges::all_of(page.pcmd.secinfo.reserved, [](std::uint8_t b) { return b == 0; })) {
     return general_protection();
   }
@@ -296,17 +304,17 @@ LeafOutcome SoftEnclave::load_frames(Loading kind, const Epc::Run& run, std::spa
     if (i < good) continue;
     epc_.release_dirty(run.first + i);
   }
-  const ProtectedMemory::Window filled{window->bytes, std::size_t{good} * kPageSize, window->backing};
+  const ProtectedMemory::Window filled{window->bytes, std::size_t{good} * kPageSize, window->backing, run.first};
   if (good != run.count) {
     ProtectedMemory::close_window(
-        {window->bytes + filled.size, std::size_t{run.count - good} * kPageSize, window->backing});
+        {window->bytes + filled.size, std::size_t{run.count - good} * kPageSize, window->backing, run.first + good});
   }
   if (good == 0) return outcome;
   // The pages are of one kind, so their mappings allow the same.
   epc_.entry(run.first).mapped = epc_.entry(run.first).permissions;
   const std::uint8_t mapping = mapping_of(epc_.entry(run.first));
   for (std::uint32_t i = 0; i < good; ++i) epc_.entry(run.first + i).mapped = mapping;
-  if (!ProtectedMemory::move_window(filled, base() + offset, mapping)) {
+  if (!epc_.memory().move_window(filled, base() + offset, mapping)) {
     for (std::uint32_t i = 0; i < good; ++i) epc_.release_dirty(run.first + i);
     ProtectedMemory::close_window(filled);
     return general_protection();
@@ -372,13 +380,14 @@ SoftEnclave::FrameRun SoftEnclave::evictable_run(std::uint32_t frame, std::uint3
   FrameRun run;
   for (; run.count < longest && frame + run.count < epc_.frame_count(); ++run.count) {
     const EpcmEntry& entry = epc_.entry(frame + run.count);
-    const bool may_go = entry.valid && entry.type == PageType::kReg && !entry.blocked && !entry.modified &&
-                        (entry.permissions & SecinfoFlags::kX) == 0;
+    const bool may_go = entry.valid && may_stand_outside(entry.type) && !entry.blocked && may_go_out(entry);
     if (!may_go || in_use_as_ssa(entry.linear_offset)) break;
+    // Nobody touches a page that was trimmed.
+    const bool hidden = entry.hidden || entry.type == PageType::kTrim;
     if (run.count == 0) {
       run.offset = entry.linear_offset;
-      run.hidden = entry.hidden;
-    } else if (entry.linear_offset != run.offset + std::uint64_t{run.count} * kPageSize || entry.hidden != run.hidden) {
+      run.hidden = hidden;
+    } else if (entry.linear_offset != run.offset + std::uint64_t{run.count} * kPageSize || hidden != run.hidden) {
       break;
     }
   }
@@ -397,8 +406,8 @@ void SoftEnclave::hide(std::uint64_t offset, std::uint32_t count) {
       if (*frame_slot(at) != 0) change(at, epc_.entry(*frame_slot(at) - 1));
     }
   };
-  for_each([](std::uint64_t, EpcmEntry& entry) {
-    if (accessible(entry) && (entry.permissions & SecinfoFlags::kX) == 0) entry.hidden = true;
+  for_each([this](std::uint64_t, EpcmEntry& entry) {
+    if (accessible(entry) && may_go_out(entry)) entry.hidden = true;
   });
   // As in EBLOCK.
   pages_changed();

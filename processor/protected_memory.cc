@@ -82,6 +82,17 @@ bool ProtectedMemory::protect(std::uintptr_t address, std::size_t size, int prot
   return true;
 }
 
+bool ProtectedMemory::vacate(std::uintptr_t address, std::size_t size) {
+  for (const std::uintptr_t limit = address + size; address < limit;) {
+    const bool mapped = host_protection(address).has_value();
+    std::uintptr_t end = host_pages_ == nullptr ? limit : address + sgx::kPageSize;
+    while (end < limit && host_protection(end).has_value() == mapped) end += sgx::kPageSize;
+    if (mapped && !reserve(address, end - address)) return false;
+    address = end;
+  }
+  return true;
+}
+
 // Piece by piece, each from the file that its frames stand in.
 bool ProtectedMemory::map_secret(std::uintptr_t address, std::size_t frame, std::size_t count, int protection) const {
   const std::size_t in_file = warm_ ? warm_->file_size / sgx::kPageSize : 0;
@@ -135,7 +146,7 @@ Result<ProtectedMemory::Window> ProtectedMemory::open_window(std::size_t frame, 
     ::munmap(place, size);
     return std::unexpected(used.error());
   }
-  return Window{static_cast<std::byte*>(place), size, *used};
+  return Window{static_cast<std::byte*>(place), size, *used, frame};
 }
 
 // The page tables move along: the enclave's first access finds them filled. Frames of several files are several
@@ -148,6 +159,13 @@ static bool move_mapping(std::byte* from, std::size_t size, std::uintptr_t to) {
 }
 
 Result<void> ProtectedMemory::move_window(const Window& window, std::uintptr_t address, int protection) {
+  if (host_pages_ != nullptr) {
+    // Some of the pages may be mapped less open than others, or not at all.
+    auto mapped = map(address, window.frame, window.size / sgx::kPageSize, protection, window.backing);
+    if (!mapped) return std::unexpected(mapped.error());
+    close_window(window);
+    return {};
+  }
   if ((protection == (PROT_READ | PROT_WRITE) || ::mprotect(window.bytes, window.size, protection) == 0) &&
       move_mapping(window.bytes, window.size, address)) {
     return {};

@@ -39,10 +39,17 @@ class ProtectedMemory {
   // (the memlock limit) becomes an ordinary one and is counted; the backing that was used is returned.
   [[nodiscard]] Result<Backing> map(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
                                     Backing backing);
+  // The same at an address of the processor's own, which is nobody else's to open or close.
+  [[nodiscard]] Result<Backing> map_aside(std::uintptr_t address, std::size_t frame, std::size_t count, int protection,
+                                          Backing backing) {
+    return map_run(address, frame, count, protection, backing);
+  }
   // Changes what pages that map() has mapped allow.
   [[nodiscard]] bool protect(std::uintptr_t address, std::size_t size, int protection);
-  // From now on map() and protect() open pages of the enclave at `base` no further than `pages` says, and leave alone
-  // addresses that it does not map. `pages` outlives this.
+  // reserve() where pages stood that map() has mapped.
+  [[nodiscard]] bool vacate(std::uintptr_t address, std::size_t size);
+  // From now on map(), protect(), vacate() and move_window() open pages of the enclave at `base` no further than
+  // `pages` says, and leave alone addresses that it does not map. `pages` outlives this.
   void follow(const HostPages* pages, std::uintptr_t base) {
     host_pages_ = pages;
     host_base_ = base;
@@ -54,9 +61,10 @@ class ProtectedMemory {
     std::byte* bytes = nullptr;
     std::size_t size = 0;
     Backing backing = Backing::kPlain;
+    std::size_t frame = 0;  // the first
   };
   [[nodiscard]] Result<Window> open_window(std::size_t frame, std::size_t count, Backing backing);
-  [[nodiscard]] static Result<void> move_window(const Window& window, std::uintptr_t address, int protection);
+  [[nodiscard]] Result<void> move_window(const Window& window, std::uintptr_t address, int protection);
   static void close_window(const Window& window);
   // Fills plain frames before they are mapped read-only or executable.
   [[nodiscard]] Result<void> fill_plain(std::size_t frame, ByteView content);

@@ -55,6 +55,20 @@ void note_fs_base(const ExitSites& sites, ThreadState& thread) {
   if (!place.compare_exchange_strong(expected, &thread) && expected != &thread) place.store(&nobody);
 }
 
+// The leaf's checks; where an SSA frame is not in the EPC, the operating system's page fault and the leaf again.
+LeafOutcome begin_leaf(SoftEnclave& enclave, bool enter, std::uint64_t tcs_offset, Lane** lane) {
+  // A frame that is there all the same, as often as this, is refused for another reason than its absence.
+  constexpr int kTries = 64;
+  for (int tries = 0;; ++tries) {
+    const LeafOutcome outcome =
+        enter ? begin_enter(enclave, tcs_offset, lane) : begin_resume(enclave, tcs_offset, lane);
+    const bool of_tcs = outcome.fault_address == enclave.base() + tcs_offset;  // which never leaves
+    if (outcome.ok() || of_tcs || tries == kTries) return outcome;
+    const SignalsHeld held;
+    if (!bring_frame(enclave, outcome)) return outcome;
+  }
+}
+
 // EENTER's or ERESUME's first half, for the registers of ordinary code.
 bool begin(std::uint64_t leaf, std::uint64_t tcs, std::uint64_t aep, std::uint64_t stack, std::uint64_t frame_pointer,
            Lane** lane, RawFault* fault) {
@@ -64,9 +78,7 @@ bool begin(std::uint64_t leaf, std::uint64_t tcs, std::uint64_t aep, std::uint64
     *fault = {sgx::vector::kPageFault, 0x4, tcs};
     return false;
   }
-  const std::uint64_t offset = tcs - enclave->base();
-  const bool enter = leaf == SGX_ENCLU_EENTER;
-  const LeafOutcome outcome = enter ? begin_enter(*enclave, offset, lane) : begin_resume(*enclave, offset, lane);
+  const LeafOutcome outcome = begin_leaf(*enclave, leaf == SGX_ENCLU_EENTER, tcs - enclave->base(), lane);
   if (!outcome.ok()) {
     *fault = fault_of(*enclave, outcome);
     return false;

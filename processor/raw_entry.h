@@ -48,6 +48,19 @@ void set_raw_hooks(const RawHooks& hooks);
 // Takes the signals out that the processor cannot do without.
 void keep_unblocked(sigset_t& mask);
 
+// While one of these lives, signals of the program's own wait: its handlers run before or after what the operating
+// system does in one piece, never in the middle of it.
+class SignalsHeld {
+ public:
+  SignalsHeld();
+  ~SignalsHeld();
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+ private:
+  unsigned long before_ = 0;
+};
+
 extern "C" void coffer_raw_enclu();
 extern "C" void coffer_raw_exit();
 

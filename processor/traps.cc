@@ -50,6 +50,13 @@ constexpr std::uintptr_t kDefault = 0;
 constexpr std::uintptr_t kIgnore = 1;
 constexpr unsigned long kSaRestorer = 0x04000000;
 
+constexpr unsigned long bit_of(int signal) { return 1ul << (signal - 1); }
+constexpr unsigned long kTrapMask =
+    bit_of(SIGSEGV) | bit_of(SIGBUS) | bit_of(SIGILL) | bit_of(SIGFPE) | bit_of(SIGTRAP) | bit_of(SIGSYS);
+// What waits while the processor serves a trap: a program's handler would find the enclave half inside, and pages that
+// are on their way locked.
+constexpr unsigned long kServingMask = ~kTrapMask;
+
 bool is_trap(int signal) { return std::ranges::find(kTrapSignals, signal) != kTrapSignals.end(); }
 
 std::array<KernelSigaction, 65> previous_actions;
@@ -219,11 +226,17 @@ void asynchronous_exit(ucontext_t* context, Lane& lane, const ExceptionInfo* exc
   return_to_host(context, lane, exception == nullptr ? ExitKind::kInterrupt : ExitKind::kException);
 }
 
-bool at_enclu(const SoftEnclave& enclave, std::uint64_t rip) {
+// What stands at an instruction that trapped as #UD. kAway: its page has left the EPC since; done again, it faults
+// first.
+enum class Trapped : std::uint8_t { kEnclu, kOther, kAway };
+Trapped trapped_at(const SoftEnclave& enclave, std::uint64_t rip) {
   constexpr std::array<std::uint8_t, 3> kEnclu = {0x0f, 0x01, 0xd7};
-  return enclave.contains(rip, kEnclu.size()) &&
-         enclave.pages_allow(rip - enclave.base(), kEnclu.size(), sgx::SecinfoFlags::kR) &&
-         std::memcmp(reinterpret_cast<const void*>(rip), kEnclu.data(), kEnclu.size()) == 0;
+  std::array<std::uint8_t, 3> code{};
+  if (!enclave.contains(rip, code.size())) return Trapped::kOther;
+  const SoftEnclave::Copied copied =
+      enclave.copy_out(rip - enclave.base(), std::as_writable_bytes(std::span(code)), sgx::SecinfoFlags::kR);
+  if (copied == SoftEnclave::Copied::kAway) return Trapped::kAway;
+  return copied == SoftEnclave::Copied::kYes && code == kEnclu ? Trapped::kEnclu : Trapped::kOther;
 }
 
 // The faithful path of ENCLU: the instruction trapped as #UD. True where the enclave goes on or has left; false where
@@ -266,20 +279,27 @@ bool emulate_enclu(ucontext_t* context, Lane& lane, ExceptionInfo* exception) {
   return false;
 }
 
+// A page fault as the operating system's driver takes it: done again, the access is allowed, or it faults for another
+// reason. To the enclave it has not happened.
+bool served_by_driver(SoftEnclave& enclave, int signal, const ucontext_t* context, bool may_add) {
+  if (signal != SIGSEGV || get(context, REG_TRAPNO) != sgx::vector::kPageFault) return false;
+  return enclave.demand_page(get(context, REG_CR2), static_cast<std::uint32_t>(get(context, REG_ERR)), may_add);
+}
+
 void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lane& lane) {
   asm volatile("rdgsbase %0" : "=r"(lane.enclave_gs));
   if (signal == interrupt_signal()) return asynchronous_exit(context, lane, nullptr);
   if (!is_trap(signal)) return asynchronous_exit(context, lane, nullptr);
-  if (lane.raw && signal == SIGSEGV) {
-    lane.enclave->demand_page(get(context, REG_CR2), static_cast<std::uint32_t>(get(context, REG_ERR)));
-  }
+  if (lane.raw && served_by_driver(*lane.enclave, signal, context, true)) return;
   ExceptionInfo exception = describe(signal, info, context, *lane.enclave);
   if (signal == SIGSYS) set(context, REG_RIP, get(context, REG_RIP) - 2);
   // INT3 is a fault inside an enclave (SDM 3D, "Behavior of INT3 inside an enclave"), a trap outside.
   if (exception.vector == sgx::vector::kBreakpoint) set(context, REG_RIP, get(context, REG_RIP) - 1);
   const std::uint64_t rip = get(context, REG_RIP);
   if (at_bad_tcs(rip)) exception.vector = sgx::vector::kGeneralProtection;
-  if (signal == SIGILL && (at_enclu(*lane.enclave, rip) || at_raw_exit(rip))) {
+  const Trapped trapped = signal == SIGILL ? trapped_at(*lane.enclave, rip) : Trapped::kOther;
+  if (trapped == Trapped::kAway) return;
+  if (trapped == Trapped::kEnclu || (signal == SIGILL && at_raw_exit(rip))) {
     lane.inside = 0;
     const bool done = emulate_enclu(context, lane, &exception);
     if (done) {
@@ -292,12 +312,16 @@ void trap_in_enclave(int signal, const siginfo_t* info, ucontext_t* context, Lan
 
 // Runs the program's own handler, as the kernel would have: under its mask, once where it asked for that. The kernel
 // gives the mask back when the processor's handler returns.
-void chain(int signal, siginfo_t* info, void* context) {
+void chain(int signal, siginfo_t* info, ucontext_t* context) {
   const KernelSigaction previous = previous_actions[static_cast<std::size_t>(signal)];
   if (previous.handler == kIgnore) return;
   if (previous.handler != kDefault) {
     if ((previous.flags & SA_RESETHAND) != 0) previous_actions[static_cast<std::size_t>(signal)] = {};
-    if (previous.mask != 0) ::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &previous.mask, nullptr, 8);
+    unsigned long mask = 0;
+    std::memcpy(&mask, &context->uc_sigmask, sizeof(mask));
+    mask = (mask | previous.mask) & kServingMask;
+    if ((previous.flags & SA_NODEFER) == 0) mask |= bit_of(signal);
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
     reinterpret_cast<void (*)(int, siginfo_t*, void*)>(previous.handler)(signal, info, context);
     return;
   }
@@ -312,6 +336,9 @@ void outside(int signal, siginfo_t* info, ucontext_t* context) {
   constexpr std::array<std::uint8_t, 3> kEnclu = {0x0f, 0x01, 0xd7};
   const std::uint64_t rip = get(context, REG_RIP);
   const RawHooks& hooks = raw_hooks();
+  // Code outside that looks at an enclave's page.
+  SoftEnclave* looked_at = signal == SIGSEGV ? published_enclave_at(get(context, REG_CR2)) : nullptr;
+  if (looked_at != nullptr && served_by_driver(*looked_at, signal, context, false)) return;
   if (signal == SIGILL && hooks.enclu != 0 && info->si_code == ILL_ILLOPN &&
       std::memcmp(reinterpret_cast<const void*>(rip), kEnclu.data(), kEnclu.size()) == 0) {
     RawFault fault;
@@ -389,7 +416,7 @@ Result<void> install(int signal) {
   action.handler = reinterpret_cast<std::uintptr_t>(&handle_trap);
   action.flags = SA_SIGINFO | SA_ONSTACK | kSaRestorer;
   action.restorer = coffer_signal_return;
-  action.mask = 1ul << (interrupt_signal() - 1);
+  action.mask = kServingMask;
   if (::syscall(SYS_rt_sigaction, signal, &action, &previous_actions[static_cast<std::size_t>(signal)], 8) != 0) {
     return system_error("cannot install a trap handler", errno);
   }
@@ -420,6 +447,7 @@ int program_sigaction(int signal, const struct sigaction* action, struct sigacti
     installed.handler = reinterpret_cast<std::uintptr_t>(&handle_trap);
     installed.flags |= SA_SIGINFO | SA_ONSTACK;
     installed.flags &= ~static_cast<unsigned long>(SA_RESETHAND);
+    installed.mask = kServingMask;
   }
   KernelSigaction before = kept;
   const bool set = action != nullptr && !ours;
@@ -439,6 +467,10 @@ int program_sigaction(int signal, const struct sigaction* action, struct sigacti
 void keep_unblocked(sigset_t& mask) {
   for (int signal : kTrapSignals) sigdelset(&mask, signal);
 }
+
+SignalsHeld::SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &kServingMask, &before_, 8); }
+
+SignalsHeld::~SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, 8); }
 
 Result<void> install_traps(SyscallTrap how) {
   static std::once_flag once;

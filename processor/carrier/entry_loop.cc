@@ -131,26 +131,11 @@ bool EntryLoop::serve_locally(Registers& registers) {
   }
 }
 
-// The SSA frame at `address`, which EENTER or ERESUME found missing.
-bool EntryLoop::bring_frame(std::uint64_t address) {
-  PageSupply* supply = enclave_.supply();
-  const std::uint64_t size = std::uint64_t{enclave_.secs().ssa_frame_size} * sgx::kPageSize;
-  if (supply == nullptr || !enclave_.contains(address, size)) return false;
-  for (std::uint64_t at = 0; at < size; at += sgx::kPageSize) {
-    const PageFault fault{.offset = address - enclave_.base() + at,
-                          .permissions = sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW};
-    if (supply->resolve(fault) != FaultAnswer::kRetry) return false;
-  }
-  return true;
-}
-
 EnterOutcome EntryLoop::perform(Leaf leaf, Registers& registers) {
   while (true) {
     boundary::count(counters_.entries);
     EnterOutcome outcome = leaf(enclave_, tcs_offset_, registers);
-    if (outcome.leaf.fault != LeafOutcome::Fault::kPageFault || !bring_frame(outcome.leaf.fault_address)) {
-      return outcome;
-    }
+    if (!bring_frame(enclave_, outcome.leaf)) return outcome;
   }
 }
 

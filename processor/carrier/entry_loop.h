@@ -74,7 +74,6 @@ class EntryLoop {
   [[nodiscard]] bool serve_locally(Registers& registers);
   using Leaf = EnterOutcome (*)(SoftEnclave&, std::uint64_t, Registers&);
   [[nodiscard]] EnterOutcome perform(Leaf leaf, Registers& registers);
-  [[nodiscard]] bool bring_frame(std::uint64_t address);
   [[nodiscard]] FaultAnswer ask_driver(const ExceptionInfo& exception);
   [[nodiscard]] EnterOutcome enter(Registers& registers);
   // The enclave's exception handler, above the state that it is to look at.

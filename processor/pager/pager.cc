@@ -138,8 +138,13 @@ void Pager::show(std::uint64_t page) {
 }
 
 FaultAnswer Pager::grow(std::uint64_t page, std::uint32_t count) {
+  // Linux adds the one page that was touched, where the program has mapped it.
+  if (enclave_.host_maps_pages()) {
+    if (!enclave_.host_allows(page * kPageSize, PROT_READ)) return FaultAnswer::kNotMine;
+    count = 1;
+  }
   // Where there is plenty, some pages ahead of an EACCEPT that walks upwards.
-  const bool plenty = enclave_.free_frames() > frames_ / 4;
+  const bool plenty = !enclave_.host_maps_pages() && enclave_.free_frames() > frames_ / 4;
   count = static_cast<std::uint32_t>(std::min<std::uint64_t>(plenty ? kMostAtOnce : count, pages_ - page));
   count = std::min(count, options_.ahead);
   if (make_room(count) == 0) return FaultAnswer::kNotMine;

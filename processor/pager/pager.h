@@ -56,6 +56,13 @@ class Pager final : public PageSupply {
   // EADD of pages, with room made for them first. As SoftEnclave::eadd; #PF where the EPC cannot be emptied so far.
   [[nodiscard]] LeafOutcome add_pages(std::uint64_t offset, sgx::SecinfoFlags flags, ByteView content,
                                       sgx::ExtendMask extend);
+  // Brings the page at `offset` into the EPC where it stands outside, and calls `action` before any page can leave.
+  template <class Action>
+  auto with_page(std::uint64_t offset, Action action) {
+    const std::scoped_lock guard(lock_);
+    if (place_of(offset / sgx::kPageSize) != kNoPlace) (void)load(offset / sgx::kPageSize);
+    return action();
+  }
   // After EINIT. An input error where so little of the EPC can be paged that a program could not run.
   [[nodiscard]] Result<void> check_size() const;
 

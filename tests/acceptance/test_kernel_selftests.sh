@@ -22,9 +22,9 @@ make -s -C linux/tools/testing/selftests/sgx CC=gcc >make.txt 2>&1 || fail "the 
 cd linux/tools/testing/selftests/sgx
 status_of "$COFFER" emulate --epc 16M -- ./test_sgx
 planned=$(sed -n 's/^1\.\.//p' out.txt)
-((planned >= 15)) || fail "only $planned tests: $(cat out.txt err.txt)"
-# An enclave larger than the EPC needs paging under the device, which is not there yet (docs/design/emulate.md).
-failed=$(sed -n 's/^not ok [0-9]* enclave\.//p' out.txt | grep -v '^unclobbered_vdso_oversubscribed' || true)
+((planned >= 16)) || fail "only $planned tests: $(cat out.txt err.txt)"
+failed=$(sed -n 's/^not ok [0-9]* enclave\.//p' out.txt)
 [[ -z $failed ]] || fail "these do not pass: $failed"$'\n'"$(cat out.txt)"
-(($(grep -c '^ok ' out.txt) >= planned - 2)) || fail "$(cat out.txt)"
+((status == 0)) || fail "exit status $status: $(cat out.txt err.txt)"
+(($(grep -c '^ok ' out.txt) == planned)) || fail "$(cat out.txt)"
 ! grep -q SKIP out.txt || fail "some were skipped: $(grep SKIP out.txt)"
