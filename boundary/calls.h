@@ -42,6 +42,12 @@ enum class Request : std::uint64_t {
   kRestrictPages = 12,  // RSI = address, RDX = pages, R8 = R, W, X that stay. EMODPR of each, ETRACK, and every thread
                         // that is inside leaves once. Result: 0 or -errno.
 
+  // Pages that the enclave has no use for go back in two steps: the host makes them TRIM, the enclave accepts that,
+  // which it alone can, and the host removes them.
+  kTrimPages = 13,  // RSI = address, RDX = pages. EMODT to PT_TRIM from the first on, ETRACK, and every thread that is
+                    // inside leaves once. Result: how many are TRIM now, 1 to RDX, or -errno.
+  kRemovePages = 14,  // RSI = address, RDX = pages, all accepted as TRIM. EREMOVE of each. Result: 0 or -errno.
+
   // --- remote: life of the enclave
   kFirstRemote = 16,
   kNextCall = 16,    // RSI = status of the previous call, RDX = its result length. Answer: RSI = function index,

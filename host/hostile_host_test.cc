@@ -456,8 +456,9 @@ class CarrierTest : public ::testing::Test {
   void SetUp() override {
     if (!testing::inline_rung_works()) GTEST_SKIP() << "the software processor cannot share a process with sanitizers";
   }
-  static std::unique_ptr<HostileCarrier> carrier(Attacker& attacker, const Meddling& meddling = {}) {
-    auto made = HostileCarrier::make(rung_options(hostage(), {}), attacker, meddling);
+  static std::unique_ptr<HostileCarrier> carrier(Attacker& attacker, const Meddling& meddling = {},
+                                                 std::uint64_t epc_size = 0) {
+    auto made = HostileCarrier::make(rung_options(hostage(), {.epc_size = epc_size}), attacker, meddling);
     return made ? std::move(*made) : nullptr;
   }
 };
@@ -482,6 +483,64 @@ TEST_F(CarrierTest, AHostThatRefusesToProtectPagesStopsTheProgramAtItsStart) {
   ASSERT_TRUE(outcome.status);
   const ExitStatus& status = *outcome.status;
   EXPECT_EQ(status.code, 127) << "signal " << status.signal << status.detail << "; it said: " << outcome.words;
+}
+
+// Less than what the hostage frees and takes again in all.
+constexpr std::uint64_t kLittleMemory = std::uint64_t{64} << 20;
+
+TEST_F(CarrierTest, MemoryThatIsFreedComesBackFromAnHonestHost) {
+  Honest honest;
+  Captivity captivity(carrier(honest, {}, kLittleMemory));
+  ASSERT_TRUE(captivity.start("memory"));
+  const Outcome outcome = captivity.end();
+  ASSERT_TRUE(outcome.status);
+  EXPECT_EQ(outcome.status->code, 0) << outcome.words;
+  EXPECT_EQ(outcome.status->signal, 0) << outcome.status->detail << outcome.words;
+}
+
+// The program may run out of memory, and the kernel end it; no page is ever another than it should be.
+TEST_F(CarrierTest, WrongAnswersAboutPagesThatGoDoNoHarm) {
+  for (Request request : {Request::kTrimPages, Request::kRemovePages}) {
+    for (std::uint64_t lie : {kNegative, static_cast<std::uint64_t>(-14), std::uint64_t{0}, std::uint64_t{1},
+                              std::uint64_t{257}, kNegative - 1}) {
+      Liar liar(request, lie, 4, static_cast<std::uint32_t>(lie));
+      Captivity captivity(carrier(liar, {}, kLittleMemory));
+      ASSERT_TRUE(captivity.start("memory"));
+      EXPECT_TRUE(unharmed(captivity.end(), true)) << static_cast<int>(request) << ": " << std::hex << lie;
+    }
+  }
+}
+
+// From the n-th time on only says that it did what `target` asks; counts how often it was asked.
+class Withholder final : public Attacker {
+ public:
+  Withholder(Request target, int from) : target_(target), left_(from) {}
+  [[nodiscard]] int withheld() const { return std::max(0, -left_.load()); }
+  void on_answer(std::uint32_t, const Registers&, Registers&) override {}
+  bool withholds(const Registers& request) override {
+    return request.rdi == static_cast<std::uint64_t>(target_) && --left_ < 0;
+  }
+
+ private:
+  Request target_;
+  std::atomic<int> left_;
+};
+
+TEST_F(CarrierTest, PagesThatGoOnlyInWordsDoNoHarm) {
+  for (int from : {0, 3}) {
+    Withholder trimmer(Request::kTrimPages, from);
+    Captivity captivity(carrier(trimmer, {}, kLittleMemory));
+    ASSERT_TRUE(captivity.start("memory"));
+    const Outcome outcome = captivity.end();
+    ASSERT_TRUE(outcome.status);
+    EXPECT_EQ(outcome.status->signal, SIGABRT) << "the kernel sees what its pages are: " << outcome.words;
+
+    Withholder remover(Request::kRemovePages, from);
+    Captivity other(carrier(remover, {}, kLittleMemory));
+    ASSERT_TRUE(other.start("memory"));
+    EXPECT_TRUE(unharmed(other.end(), true)) << "remove, from " << from;
+    EXPECT_GT(remover.withheld(), 0) << "the hostage gives nothing back";
+  }
 }
 
 // Handlers entered for nothing, twice and inside each other; faults that nobody handles at first; interrupts

@@ -141,6 +141,15 @@ bool HostileCarrier::serve_locally(std::uint32_t thread, Registers& registers) {
       registers.rsi =
           static_cast<std::uint64_t>(processor::restrict_pages(*enclave_, request.rsi, request.rdx, request.r8));
       break;
+    case Request::kTrimPages:
+      registers.rsi = attacker_.withholds(request)
+                          ? request.rdx
+                          : static_cast<std::uint64_t>(processor::trim_pages(*enclave_, request.rsi, request.rdx));
+      break;
+    case Request::kRemovePages:
+      if (attacker_.withholds(request)) break;
+      registers.rsi = static_cast<std::uint64_t>(processor::remove_pages(*enclave_, request.rsi, request.rdx));
+      break;
     case Request::kCounter: {
       const auto counted = enclave_->counter({.operation = static_cast<boundary::CounterOperation>(request.rsi),
                                               .id = request.rdx,

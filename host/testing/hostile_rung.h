@@ -25,6 +25,8 @@ class Attacker {
   virtual void on_answer(std::uint32_t thread, const Registers& request, Registers& answer) = 0;
   // The same for the requests that a carrier answers itself: HostileCarrier only.
   virtual void on_local_answer(std::uint32_t /*thread*/, const Registers& /*request*/, Registers& /*answer*/) {}
+  // True where a carrier is only to say that it did what `request` wants of pages.
+  virtual bool withholds(const Registers& /*request*/) { return false; }
 };
 
 class HostileRung final : public Rung {

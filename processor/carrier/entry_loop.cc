@@ -43,18 +43,23 @@ void ParkingLot::unpark(std::uint64_t thread) {
   }
 }
 
-std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages,
-                            std::uint64_t permissions) {
+namespace {
+
+bool are_pages(const SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages) {
   const std::uint64_t most = enclave.size() / sgx::kPageSize;
-  if (pages == 0 || pages > most || permissions > 7 || !enclave.contains(address, pages * sgx::kPageSize)) {
-    return -EINVAL;
-  }
-  const sgx::Secinfo secinfo{sgx::SecinfoFlags{permissions}, {}};
+  return pages != 0 && pages <= most && address % sgx::kPageSize == 0 &&
+         enclave.contains(address, pages * sgx::kPageSize);
+}
+
+// EMODPR or EMODT of pages that are there or were evicted, and the tracking after it. How many were changed.
+template <class Change>
+std::uint64_t change_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages, const Change& change) {
+  std::uint64_t done = 0;
   bool possible = true;
-  for (std::uint64_t done = 0; done < pages && possible;) {
+  while (done < pages && possible) {
     const std::uint64_t offset = address - enclave.base() + done * sgx::kPageSize;
     std::uint32_t changed = 0;
-    const LeafOutcome outcome = enclave.emodpr(offset, secinfo, static_cast<std::uint32_t>(pages - done), &changed);
+    const LeafOutcome outcome = change(offset, static_cast<std::uint32_t>(pages - done), &changed);
     done += changed;
     if (outcome.ok()) continue;
     // A page that was evicted has to come back first.
@@ -63,7 +68,38 @@ std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::ui
                supply->resolve({.offset = outcome.fault_address - enclave.base()}) == FaultAnswer::kRetry;
   }
   track_and_flush(enclave);
-  return possible ? 0 : -EFAULT;
+  return done;
+}
+
+}  // namespace
+
+std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages,
+                            std::uint64_t permissions) {
+  if (permissions > 7 || !are_pages(enclave, address, pages)) return -EINVAL;
+  const sgx::Secinfo secinfo{sgx::SecinfoFlags{permissions}, {}};
+  const auto restrict = [&](std::uint64_t offset, std::uint32_t count, std::uint32_t* changed) {
+    return enclave.emodpr(offset, secinfo, count, changed);
+  };
+  return change_pages(enclave, address, pages, restrict) == pages ? 0 : -EFAULT;
+}
+
+std::int64_t trim_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages) {
+  if (!are_pages(enclave, address, pages)) return -EINVAL;
+  const sgx::Secinfo secinfo{sgx::SecinfoFlags::make(sgx::PageType::kTrim, 0), {}};
+  const auto trim = [&](std::uint64_t offset, std::uint32_t count, std::uint32_t* changed) {
+    return enclave.emodt(offset, secinfo, count, changed);
+  };
+  const std::uint64_t done = change_pages(enclave, address, pages, trim);
+  return done == 0 ? -EFAULT : static_cast<std::int64_t>(done);
+}
+
+std::int64_t remove_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages) {
+  if (!are_pages(enclave, address, pages)) return -EINVAL;
+  const std::uint64_t first = address - enclave.base();
+  for (std::uint64_t at = first; at < first + pages * sgx::kPageSize; at += sgx::kPageSize) {
+    if (!enclave.eremove(at).ok()) return -EBUSY;
+  }
+  return 0;
 }
 
 bool ParkingLot::go_inside(std::uint32_t thread, bool look) {
@@ -109,6 +145,12 @@ bool EntryLoop::serve_locally(Registers& registers) {
     }
     case Request::kRestrictPages:
       answer(registers, restrict_pages(enclave_, registers.rsi, registers.rdx, registers.r8));
+      return true;
+    case Request::kTrimPages:
+      answer(registers, trim_pages(enclave_, registers.rsi, registers.rdx));
+      return true;
+    case Request::kRemovePages:
+      answer(registers, remove_pages(enclave_, registers.rsi, registers.rdx));
       return true;
     case Request::kYield:
       ::sched_yield();

@@ -51,6 +51,11 @@ struct LoopOutcome {
 [[nodiscard]] std::int64_t restrict_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages,
                                           std::uint64_t permissions);
 
+// Request::kTrimPages: how many pages, from the first, are PT_TRIM now, or -errno. The caller's thread is not inside.
+[[nodiscard]] std::int64_t trim_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages);
+// Request::kRemovePages, of pages that the enclave has accepted as PT_TRIM: 0 or -errno.
+[[nodiscard]] std::int64_t remove_pages(SoftEnclave& enclave, std::uint64_t address, std::uint64_t pages);
+
 class EntryLoop {
  public:
   // `counters` may be shared memory; this loop is their one writer.

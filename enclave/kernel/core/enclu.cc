@@ -16,6 +16,15 @@ template <class T>
 std::uint64_t address_of(const T& object) {
   return reinterpret_cast<std::uint64_t>(&object);
 }
+// True where the pages are this enclave's, accepted, readable and writable: EACCEPT with PR and without PENDING, which
+// changes nothing of such a page, refuses every other.
+bool pages_are_there(std::uint64_t address, std::uint64_t count) {
+  alignas(64) sgx::Secinfo secinfo{};
+  secinfo.flags = sgx::SecinfoFlags::make(
+      sgx::PageType::kReg, sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW | sgx::SecinfoFlags::kPermRestricted);
+  return count == 0 || coffer_accept_range(&secinfo, address, count) == 0;
+}
+
 }  // namespace
 
 bool make_report(const sgx::TargetInfo& target, const sgx::Bytes<64>& data, sgx::Report* report) {
@@ -61,15 +70,35 @@ void extend_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permi
   if (size != 0) coffer_extend_range(&secinfo, address, size / sgx::kPageSize);
 }
 
+std::uint64_t release_pages(std::uint64_t address, std::uint64_t size) {
+  const std::uint64_t count = size / sgx::kPageSize;
+  if (count == 0) return 0;
+  const Answer answer = call_host(boundary::Request::kTrimPages, address, count);
+  const std::uint64_t trimmed = answer.result <= 0 ? 0 : static_cast<std::uint64_t>(answer.result);
+  alignas(64) sgx::Secinfo secinfo{};
+  secinfo.flags = sgx::SecinfoFlags::make(sgx::PageType::kTrim, sgx::SecinfoFlags::kModified);
+  // A host that says what is not so would leave the enclave not knowing which memory it has.
+  const bool true_so_far = trimmed <= count && (trimmed == 0 || coffer_accept_range(&secinfo, address, trimmed) == 0);
+  if (!true_so_far || !pages_are_there(address + trimmed * sgx::kPageSize, count - trimmed)) {
+    panic("the host did not do with pages what it said");
+  }
+  if (trimmed == 0) return 0;
+  // For the enclave they are gone. Where the host keeps them after all, committing the place again fails.
+  call_host(boundary::Request::kRemovePages, address, trimmed);
+  return trimmed * sgx::kPageSize;
+}
+
 bool accept_pages(std::uint64_t address, std::uint64_t size) {
   alignas(64) sgx::Secinfo secinfo{};
   secinfo.flags = sgx::SecinfoFlags::make(sgx::PageType::kReg,
                                           sgx::SecinfoFlags::kR | sgx::SecinfoFlags::kW | sgx::SecinfoFlags::kPending);
   if (size == 0) return true;
   const std::uint64_t result = coffer_accept_range(&secinfo, address, size / sgx::kPageSize);
-  // A single page that a longer run accepted before it failed is there: PageSource::commit counts it as done.
-  const bool there = result == static_cast<std::uint64_t>(sgx::LeafError::kPageAttributesMismatch);
-  return result == 0 || (there && size == sgx::kPageSize);
+  if (result == 0) return true;
+  // A single page that a longer run accepted before it failed is there: PageSource::commit counts it as done. One that
+  // was trimmed and never removed is not.
+  const bool mismatch = result == static_cast<std::uint64_t>(sgx::LeafError::kPageAttributesMismatch);
+  return mismatch && size == sgx::kPageSize && pages_are_there(address, 1);
 }
 
 }  // namespace coffer::kernel

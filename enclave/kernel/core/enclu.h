@@ -21,6 +21,9 @@ extern "C" void coffer_extend_range(const sgx::Secinfo* secinfo, std::uint64_t a
 [[nodiscard]] bool restrict_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permissions);
 // EMODPE: gives whole pages that are there these permissions, beside what they have.
 void extend_pages(std::uint64_t address, std::uint64_t size, std::uint64_t permissions);
+// Gives whole pages back to the platform, from the first on: the host's EMODT to PT_TRIM, checked by EACCEPT, and its
+// EREMOVE. How many bytes are no longer the enclave's; 0 where the host does not do it.
+[[nodiscard]] std::uint64_t release_pages(std::uint64_t address, std::uint64_t size);
 // EACCEPTs zeroed RW pages; false: the EPC is exhausted.
 [[nodiscard]] bool accept_pages(std::uint64_t address, std::uint64_t size);
 

@@ -44,12 +44,11 @@ bool redirect_syscall(sgx::GprArea& gpr) {
   return true;
 }
 
-bool handle_page_fault(const sgx::ExInfo& info) {
+AddressSpace::FaultResult handle_page_fault(const sgx::ExInfo& info) {
   constexpr std::uint32_t kWrite = 2;
   constexpr std::uint32_t kFetch = 16;
-  if ((info.error_code & kFetch) != 0) return false;
-  return address_space().handle_fault(info.address, (info.error_code & kWrite) != 0) ==
-         AddressSpace::FaultResult::kCommitted;
+  if ((info.error_code & kFetch) != 0) return AddressSpace::FaultResult::kProtection;
+  return address_space().handle_fault(info.address, (info.error_code & kWrite) != 0);
 }
 
 std::uint64_t address_of(const char* symbol) { return reinterpret_cast<std::uint64_t>(symbol); }
@@ -142,13 +141,20 @@ extern "C" void coffer_exception(std::uint64_t tcs, std::uint64_t cssa, Reply* r
       return resume_application(thread, *gpr);
     }
     if (vector == sgx::vector::kInvalidOpcode && redirect_syscall(*gpr)) return;
-    if (has_address && handle_page_fault(*info)) return;
-    if (!in_kernel(gpr->rip) && signals::handled_by(thread, signal)) {
+    bool reclaims = false;
+    if (has_address) {
+      const AddressSpace::FaultResult result = handle_page_fault(*info);
+      if (result == AddressSpace::FaultResult::kCommitted) return;
+      // Only the kernel itself, which may ask the host, can give pages back that nobody has, and then try again.
+      reclaims = result == AddressSpace::FaultResult::kOutOfMemory && address_space().can_reclaim();
+    }
+    if (!in_kernel(gpr->rip) && (reclaims || signals::handled_by(thread, signal))) {
       const bool has_code = has_address || vector == sgx::vector::kGeneralProtection;
       return stop_application(thread, *gpr,
                               {.vector = vector,
                                .error_code = has_code ? info->error_code : 0,
-                               .address = has_address ? info->address : 0});
+                               .address = has_address ? info->address : 0,
+                               .out_of_memory = reclaims});
     }
   }
   record_fault(*gpr, vector, *info);

@@ -30,6 +30,7 @@ class EnclavePages final : public PageSource {
   void extend(std::uintptr_t address, std::size_t size, int protection) override {
     extend_pages(address, size, static_cast<std::uint64_t>(protection));
   }
+  std::size_t release(std::uintptr_t address, std::size_t size) override { return release_pages(address, size); }
 };
 
 // Made in place at start: the kernel has no static constructors.

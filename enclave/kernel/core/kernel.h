@@ -19,7 +19,7 @@ struct Answer {
 
 // Leaves the enclave with `request` and returns with the host's answer. Vector registers are saved, cleared and
 // restored around it. May block; must not be called with a kernel spin lock held
-// (only kRestrictPages is: pages and their bookkeeping change together).
+// (only kRestrictPages, kTrimPages and kRemovePages are: pages and their bookkeeping change together).
 Answer call_host(boundary::Request request, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
                  std::uint64_t d = 0);
 

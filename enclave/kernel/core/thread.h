@@ -37,6 +37,7 @@ struct TrapCause {
   std::uint32_t vector = kNoTrap;
   std::uint32_t error_code = 0;
   std::uint64_t address = 0;
+  bool out_of_memory = false;  // a page fault that was only one because the EPC is at its end
 };
 
 // sigaltstack(): `size` 0 where there is none.

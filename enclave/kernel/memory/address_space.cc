@@ -219,7 +219,8 @@ bool AddressSpace::prepare_access(std::uintptr_t address, std::size_t size, bool
       at = mapping->end;
     }
     step = state.commit_step(range);
-    if (step == CommitStep::kExhausted) return false;
+    if (step == CommitStep::kExhausted && !state.reclaim(kMaxRun)) return false;
+    if (step == CommitStep::kExhausted) step = CommitStep::kAgain;
   }
   return true;
 }
@@ -248,7 +249,9 @@ void* AddressSpace::map_kernel(std::size_t size) {
   // Mapped first: nobody takes the place while the lock is let go.
   state.add(range, PROT_READ | PROT_WRITE, kKernelMapping);
   CommitStep step = CommitStep::kAgain;
-  while (step == CommitStep::kAgain) step = state.commit_step(range);
+  while (step == CommitStep::kAgain || (step == CommitStep::kExhausted && state.reclaim(kMaxRun))) {
+    step = state.commit_step(range);
+  }
   if (step == CommitStep::kDone) return reinterpret_cast<void*>(state.address_of(place));
   // A full node array leaves the place mapped and unused, which harms nobody.
   if (state.reserve_for_removal(range, 0)) state.remove(range);

@@ -1,11 +1,11 @@
 // The enclave's own address space: brk, mmap, mprotect, munmap, mremap, madvise over the heap range of the image, with
 // pages committed on demand. Freestanding; hosted unit tests use a fake PageSource over ordinary memory.
 //
-// Pages come with EAUG/EACCEPT through PageSource and stay with the enclave once committed: what munmap frees is zeroed
-// at once and reused. Fresh pages are zero. A page that is not committed faults, and the fault handler asks
-// handle_fault(); executable mappings are refused (W^X, measured code only). Thread-safe; only protecting committed
-// pages asks the host. Committing happens outside of the lock; freeing holds it for at most a megabyte's zeroing at a
-// time, but moving (remap, MAP_FIXED over a mapping) for as long as it takes.
+// Pages come with EAUG/EACCEPT through PageSource: what munmap frees is zeroed at once and reused, and what nobody has
+// reused for a while release_unused() gives back. Fresh pages are zero. A page that is not committed faults, and the
+// fault handler asks handle_fault(); executable mappings are refused (W^X, measured code only). Thread-safe; only
+// protecting committed pages and giving pages back ask the host. Committing happens outside of the lock; freeing holds
+// it for at most a megabyte's zeroing at a time, but moving (remap, MAP_FIXED over a mapping) for as long as it takes.
 //
 // protect() changes what the processor allows of committed pages too: rights go by EMODPR and EACCEPT, which asks the
 // host and holds the lock meanwhile, and come back by EMODPE. What the bookkeeping cannot do: a page that is committed
@@ -34,6 +34,9 @@ class PageSource {
   virtual bool restrict(std::uintptr_t address, std::size_t size, int protection) = 0;
   // Gives committed pages `protection` (PROT_READ, PROT_READ | PROT_WRITE) beside what they have.
   virtual void extend(std::uintptr_t address, std::size_t size, int protection) = 0;
+  // Gives committed pages that nobody needs back to the platform, from the first on; how many bytes, which commit() can
+  // then make anew. 0 where the host does not do it.
+  virtual std::size_t release(std::uintptr_t address, std::size_t size) = 0;
 };
 
 class AddressSpace {
@@ -86,6 +89,16 @@ class AddressSpace {
   // where there is no room or no EPC. `size` is rounded up to pages. release_kernel() zeroes them and gives them back.
   [[nodiscard]] void* map_kernel(std::size_t size);
   void release_kernel(void* address, std::size_t size);
+
+  // Pages that nobody has, or that MADV_DONTNEED emptied, go back to the platform once nobody has wanted them from one
+  // call of release_unused() to the next; a few are always kept. To be called now and then, while has_unused() says
+  // that it may be worth it. Both ask the host, so not from a fault handler.
+  void release_unused();
+  [[nodiscard]] bool has_unused() const;
+  // Gives back up to `size` bytes of pages that nobody has, at once, where the EPC is at its end. False: there are
+  // none.
+  [[nodiscard]] bool reclaim(std::size_t size);
+  [[nodiscard]] bool can_reclaim() const;
 
   // Bytes: in mappings (the kernel's too); committed pages, bookkeeping included; of these, zeroed pages in no mapping.
   struct Usage {

@@ -74,6 +74,7 @@ AddressSpace::Expected<void> AddressSpace::State::forget(PageRange range, bool z
       zero_protected(part, protection);
       const int rights = rights_of(protection);
       if (rights != (PROT_READ | PROT_WRITE)) (void)restrict_committed(part, rights);
+      note_discarded(part);
     }
     range.begin = part.end;
   }
@@ -92,7 +93,8 @@ AddressSpace::Expected<void> AddressSpace::State::populate(PageRange range, bool
       at = mapping->end;
     }
     step = commit_step(range);
-    if (step == CommitStep::kExhausted) return error(ENOMEM);
+    if (step == CommitStep::kExhausted && !reclaim(kMaxRun)) return error(ENOMEM);
+    if (step == CommitStep::kExhausted) step = CommitStep::kAgain;
   }
   return {};
 }

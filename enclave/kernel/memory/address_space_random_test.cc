@@ -28,7 +28,10 @@ class Comparison {
   explicit Comparison(unsigned seed) : random_(seed) { start_ = space_.set_break(0); }
 
   void step() {
-    switch (random_() % 10) {
+    switch (random_() % 11) {
+      case 10:
+        pages_.release_limit = random_() % 8 == 0 ? 3 : 1000;
+        return random_() % 4 == 0 ? void(space_.reclaim(random_() % 20 * kPage)) : space_.release_unused();
       case 0:
       case 1:
         return map();
@@ -76,6 +79,7 @@ class Comparison {
       if (rights == PROT_NONE) mprotect(memory, kPage, PROT_NONE);
     }
     ASSERT_EQ(space_.usage().mapped, mapped * kPage);
+    ASSERT_EQ(space_.can_reclaim(), space_.usage().committed_free != 0);
   }
 
  private:

@@ -67,6 +67,7 @@ bool AddressSpace::State::commit_locked(PageRange range) {
     if (!committed.reserve(run.begin, run.end)) return false;
     const PageNumber accepted = accept(run);
     committed.set(run.begin, accepted);
+    free_pages += accepted - run.begin;
     if (accepted != run.end) return false;
     at = committed.next_uncommitted(run.end, range.end);
   }
@@ -235,7 +236,9 @@ void AddressSpace::State::remove(PageRange range) {
     Mapping* mapping = tree.first_ending_after(range.begin);
     if (mapping == nullptr || mapping->begin >= range.end) return;
     const Mapping whole = *mapping;
-    zero_protected({std::max(whole.begin, range.begin), std::min(whole.end, range.end)}, whole.protection);
+    const PageRange part{std::max(whole.begin, range.begin), std::min(whole.end, range.end)};
+    zero_protected(part, whole.protection);
+    free_pages += static_cast<PageNumber>(committed.count(part.begin, part.end));
     if (whole.begin < range.begin) {
       tree.resize(mapping, whole.begin, range.begin);
       if (whole.end <= range.end) continue;
@@ -258,6 +261,8 @@ void AddressSpace::State::add(PageRange range, int protection, std::uint32_t fla
   mapping.flags = flags;
   tree.insert(mapping);
   join(range);
+  free_pages -= static_cast<PageNumber>(committed.count(range.begin, range.end));
+  least_free = std::min<PageNumber>(least_free, free_pages);
 }
 
 PageNumber AddressSpace::State::place(PageNumber pages) {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "enclave/kernel/core/locks.h"
 #include "enclave/kernel/memory/address_space.h"
@@ -22,8 +23,17 @@ inline constexpr std::uint32_t kKeptFlags = MAP_SHARED | MAP_PRIVATE | MAP_GROWS
 // The longest run that is committed or zeroed in one go, in pages.
 inline constexpr PageNumber kMaxRun = 256;
 
+// Pages in no mapping that are kept for the next mapping, however long nobody wants them.
+inline constexpr PageNumber kKeptFree = 256;
+
 struct PageRange {
   PageNumber begin, end;
+};
+
+// What MADV_DONTNEED emptied in mappings. `old`: before the last release_unused().
+struct Discarded {
+  PageRange range;
+  bool old;
 };
 
 // What one step of committing came to. kAgain: the lock was let go, so everything is to be looked at anew.
@@ -49,6 +59,13 @@ struct AddressSpace::State {
   PageRange pending[kMaxPending] = {};
   std::size_t pending_count = 0;
   MappingTree tree;
+  // Committed pages in no mapping, and the fewest that there were since the last release_unused().
+  std::atomic<PageNumber> free_pages{0};
+  PageNumber least_free = 0;
+  static constexpr std::size_t kMaxDiscarded = 64;
+  static constexpr PageNumber kWorthDiscarding = 16;  // a thread's stack that is emptied for the next is no news
+  Discarded discarded[kMaxDiscarded] = {};
+  std::size_t discarded_count = 0;
 
   State(std::uintptr_t range_base, PageNumber pages, PageSource& page_source);
 
@@ -96,6 +113,18 @@ struct AddressSpace::State {
   void add(PageRange range, int protection, std::uint32_t flags);
   // A place for `pages` pages, or MappingTree::kNoPage.
   [[nodiscard]] PageNumber place(PageNumber pages);
+
+  // Gives back pages of a committed run; how many, from its first on.
+  [[nodiscard]] PageNumber give_back(PageRange run);
+  // A run of at most kMaxRun committed pages in no mapping, at `from` or behind it; empty at the end.
+  [[nodiscard]] PageRange next_free_run(PageNumber from);
+  // Gives back so many pages that nobody has, but leaves the first `skip` ones. How many it were.
+  PageNumber release_free(PageNumber skip, PageNumber count);
+  // Where committing came to the end of the EPC: true where something could be given back, and it may go on.
+  [[nodiscard]] bool reclaim(PageNumber pages) { return release_free(0, pages) != 0; }
+  void note_discarded(PageRange range);
+  void release_discarded(PageRange range);
+  [[nodiscard]] PageNumber release_empty(PageRange run);
 
   // madvise: MADV_DONTNEED or a mere check, and the populating kinds.
   Expected<void> forget(PageRange range, bool zeroes);

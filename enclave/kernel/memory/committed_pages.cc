@@ -57,13 +57,20 @@ bool CommittedPages::reserve(PageNumber from, PageNumber to) {
   return true;
 }
 
-void CommittedPages::set(PageNumber from, PageNumber to) {
+template <bool kCommitted>
+void CommittedPages::change(PageNumber from, PageNumber to) {
   while (from < to) {
     const PageNumber in_word = std::min<PageNumber>(64 - from % 64, to - from);
     const std::uint64_t ones = in_word == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << in_word) - 1;
-    bitmap_[from / 64] |= ones << (from % 64);
+    if (kCommitted) {
+      bitmap_[from / 64] |= ones << (from % 64);
+    } else {
+      bitmap_[from / 64] &= ~(ones << (from % 64));
+    }
     from += in_word;
   }
 }
+template void CommittedPages::change<true>(PageNumber, PageNumber);
+template void CommittedPages::change<false>(PageNumber, PageNumber);
 
 }  // namespace coffer::kernel

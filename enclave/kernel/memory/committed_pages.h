@@ -30,11 +30,15 @@ class CommittedPages {
   [[nodiscard]] std::size_t count(PageNumber from, PageNumber to) const;
   // Makes sure that set() on [from, to) will succeed.
   [[nodiscard]] bool reserve(PageNumber from, PageNumber to);
-  void set(PageNumber from, PageNumber to);
+  void set(PageNumber from, PageNumber to) { change<true>(from, to); }
+  // What was set before.
+  void clear(PageNumber from, PageNumber to) { change<false>(from, to); }
 
  private:
   template <bool kWanted>
   PageNumber next(PageNumber from, PageNumber to) const;
+  template <bool kCommitted>
+  void change(PageNumber from, PageNumber to);
   bool present(std::size_t bitmap_page) const { return ((present_[bitmap_page / 64] >> (bitmap_page % 64)) & 1) != 0; }
 
   std::uint64_t* bitmap_ = nullptr;

@@ -63,6 +63,19 @@ class FakePages : public PageSource {
     note_rights(address, size, protection);
     EXPECT_EQ(mprotect(reinterpret_cast<void*>(address), size, protection), 0);
   }
+  std::size_t release(std::uintptr_t address, std::size_t size) override {
+    expect_committed(address, size);
+    size = std::min(size, release_limit * kPage);
+    if (size == 0) return 0;
+    ++releases;
+    note_rights(address, size, PROT_READ | PROT_WRITE);
+    for (std::uintptr_t at = address; at < address + size; at += kPage) committed_[(at - base()) / kPage] = false;
+    pages_used -= size / kPage;
+    void* pages = reinterpret_cast<void*>(address);
+    EXPECT_EQ(madvise(pages, size, MADV_DONTNEED), 0);
+    EXPECT_EQ(mprotect(pages, size, PROT_NONE), 0);
+    return size;
+  }
   // What the last restrict() or extend() left of a page; PROT_READ | PROT_WRITE where there was none.
   [[nodiscard]] int rights_at(std::uintptr_t address) const { return rights_[(address - base()) / kPage]; }
 
@@ -74,7 +87,9 @@ class FakePages : public PageSource {
   std::size_t page_limit = SIZE_MAX;
   std::atomic<std::size_t> restrictions{0};
   std::size_t restrict_limit = SIZE_MAX;  // so many succeed
-  bool yields = false;                    // gives other threads a chance to get in between
+  std::atomic<std::size_t> releases{0};
+  std::size_t release_limit = SIZE_MAX / kPage;  // pages of one release() that go
+  bool yields = false;                           // gives other threads a chance to get in between
 
  private:
   void note_rights(std::uintptr_t address, std::size_t size, int protection) {

@@ -47,6 +47,7 @@ constexpr std::uint64_t kFlagsWithVectors = 1 | 2 | 4;  // UC_FP_XSTATE, UC_SIGC
 constexpr std::uint64_t kSegments = 0x002b'0000'0000'0033;
 constexpr std::uint64_t kRestartMagic = 0x7472'6174'7365'7221;
 constexpr std::uint64_t kRedZone = 128;
+constexpr std::size_t kReclaimed = std::size_t{4} << 20;  // at once, where the EPC is at its end
 
 // The vector part of a frame: an XSAVE image, with Linux's notes in the bytes that the processor leaves alone.
 constexpr std::uint32_t kVectorMagic1 = 0x46505853, kVectorMagic2 = 0x46505845;
@@ -443,6 +444,7 @@ extern "C" void coffer_signals_after_call(SyscallFrame* frame) {
 // thread.cause.
 extern "C" [[noreturn]] void coffer_trap() {
   ThreadControl& thread = current_thread();
+  if (thread.cause.out_of_memory && address_space().reclaim(kReclaimed)) thread.cause = {};
   if (thread.cause.vector != TrapCause::kNoTrap) {
     const siginfo_t info = info_of_trap(thread);
     if (!handled_by(thread, info.si_signo)) die(thread, info.si_signo);  // blocked or ignored kills, as on Linux

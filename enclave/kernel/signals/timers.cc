@@ -24,6 +24,7 @@ namespace {
 constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::size_t kTimers = 128;
 constexpr std::uint64_t kLongestWait = 60 * kSecond;  // then the clocks are compared again: the wall clock may be set
+constexpr std::uint64_t kUnusedFor = kSecond;         // what nobody has wanted for that long, or twice, goes back
 constexpr std::uint64_t kCpuStep = kSecond / 250;     // CPU time is looked at no more often
 
 struct Timer {
@@ -39,7 +40,8 @@ struct Timer {
 SpinLock lock;  // for the timers; nothing under it leaves the enclave
 std::array<Timer, kTimers> timers;
 constinit std::atomic<bool> started{false};
-constinit std::atomic<std::uint64_t> waits_until{0};  // the service thread's monotonic deadline
+constinit std::atomic<std::uint64_t> release_at{kNever};  // when it is to look for unused memory, by the same clock
+constinit std::atomic<std::uint64_t> waits_until{0};      // the service thread's monotonic deadline
 
 bool is_cpu_clock(clockid_t clock) { return clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID; }
 
@@ -82,6 +84,9 @@ std::uint64_t next_wait() {
     for (const Timer& timer : timers) {
       if (timer.armed) least = std::min(least, wait_of(timer, now));
     }
+  }
+  if (const std::uint64_t release = release_at.load(); release != kNever) {
+    least = std::min(least, release > now.monotonic ? release - now.monotonic : 0);
   }
   waits_until.store(least == kNever ? kNever : now.monotonic + least);
   return least == kNever ? boundary::kNoTimeout : least;
@@ -129,6 +134,15 @@ void expire_all() {
     }
     raise(target);
   }
+}
+
+void release_memory() {
+  const std::uint64_t now = fs::monotonic_now_ns();
+  if (release_at.load() > now) return;
+  address_space().release_unused();
+  // In this order: what becomes unused after the look finds kNever, and says so itself.
+  release_at.store(kNever);
+  if (address_space().has_unused()) release_at.store(now + kUnusedFor);
 }
 
 bool is_host_signal(std::int64_t signal) {
@@ -205,7 +219,15 @@ bool start_service() {
       send_to_process(info);
     }
     expire_all();
+    release_memory();
   }
+}
+
+void release_memory_later() {
+  if (release_at.load() != kNever || !address_space().has_unused() || !start_service()) return;
+  const std::uint64_t due = fs::monotonic_now_ns() + kUnusedFor;
+  release_at.store(due);
+  if (due < waits_until.load()) call_host(Request::kWakeEvent);
 }
 
 std::int64_t create_timer(clockid_t clock, const TimerTarget& target) {

@@ -19,6 +19,9 @@ bool start_service();
 // The service thread's life; from its first entry.
 [[noreturn]] void serve();
 
+// Memory may have become unused: where nobody wants it for some time, the service thread gives it back to the platform.
+void release_memory_later();
+
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
 struct TimerSetting {

@@ -6,6 +6,7 @@
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/program_protection.h"
 #include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/signals/timers.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
 namespace coffer::kernel {
@@ -20,7 +21,13 @@ std::int64_t answer(const AddressSpace::Expected<T>& result) {
 }
 std::int64_t answer(const AddressSpace::Expected<void>& result) { return result ? 0 : -result.error(); }
 
-std::int64_t sys_brk(const Arguments& c) { return static_cast<std::int64_t>(address_space().set_break(c.a[0])); }
+// The answer to a call that may have freed memory.
+std::int64_t freed(std::int64_t result) {
+  signals::release_memory_later();
+  return result;
+}
+
+std::int64_t sys_brk(const Arguments& c) { return freed(static_cast<std::int64_t>(address_space().set_break(c.a[0]))); }
 
 // Files are mapped by copying: private mappings, and shared ones that are only read, which see the file as it was.
 std::int64_t map_file(const Arguments& c, int protection, int flags) {
@@ -48,7 +55,7 @@ std::int64_t sys_mmap(const Arguments& c) {
   return answer(address_space().map(c.a[0], c.a[1], protection, flags));
 }
 
-std::int64_t sys_munmap(const Arguments& c) { return answer(address_space().unmap(c.a[0], c.a[1])); }
+std::int64_t sys_munmap(const Arguments& c) { return freed(answer(address_space().unmap(c.a[0], c.a[1]))); }
 
 std::int64_t sys_mprotect(const Arguments& c) {
   const auto protection = static_cast<int>(c.a[2]);
@@ -57,11 +64,11 @@ std::int64_t sys_mprotect(const Arguments& c) {
 }
 
 std::int64_t sys_mremap(const Arguments& c) {
-  return answer(address_space().remap(c.a[0], c.a[1], c.a[2], static_cast<int>(c.a[3]), c.a[4]));
+  return freed(answer(address_space().remap(c.a[0], c.a[1], c.a[2], static_cast<int>(c.a[3]), c.a[4])));
 }
 
 std::int64_t sys_madvise(const Arguments& c) {
-  return answer(address_space().advise(c.a[0], c.a[1], static_cast<int>(c.a[2])));
+  return freed(answer(address_space().advise(c.a[0], c.a[1], static_cast<int>(c.a[2]))));
 }
 
 // Enclave memory does not leave the EPC for a disk, so these hold already.

@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -215,6 +216,27 @@ void randomness_is_random() {
   must(one != other && one[0] != 0);
 }
 
+// Frees memory at one place and needs it at another, which together is more than the enclave may have: pages go back to
+// the platform and come from there, empty.
+void memory_comes_and_goes() {
+  constexpr std::size_t kSize = std::size_t{24} << 20;
+  constexpr std::size_t kPage = 4096;
+  for (std::uint64_t round = 1; round <= 4; ++round) {
+    void* made = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (made == MAP_FAILED) return;
+    auto* words = static_cast<std::uint64_t*>(made);
+    for (std::size_t i = 0; i < kSize / sizeof(*words); i += kPage / sizeof(*words)) {
+      must(words[i] == 0 && words[i + 1] == 0);
+      words[i] = words[i + 1] = i * round + 1;
+    }
+    for (std::size_t i = 0; i < kSize / sizeof(*words); i += kPage / sizeof(*words)) {
+      must(words[i] == i * round + 1 && words[i + 1] == words[i]);
+    }
+    // The last page stays, so that the next mapping, which does not fit below it, is at another place.
+    (void)::munmap(made, kSize - kPage);
+  }
+}
+
 std::mutex counter_lock;
 long counter = 0;
 
@@ -266,6 +288,11 @@ int main(int argc, char** argv) {
     constexpr std::string_view kReady = "spinning\n";
     (void)!::write(1, kReady.data(), kReady.size());
     while (true) check_all();
+  }
+  if (mode == "memory") {
+    memory_comes_and_goes();
+    check_all();
+    ::_exit(kGood);
   }
   if (mode == "serve") {
     std::vector<std::byte> buffer(1 << 17);
