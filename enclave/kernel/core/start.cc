@@ -7,14 +7,12 @@
 #include <memory>
 
 #include "base/bytes.h"
-#include "base/secret.h"
-#include "enclave/kernel/core/enclu.h"
+#include "enclave/kernel/core/encrypted_mount.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/program.h"
 #include "enclave/kernel/core/start_input.h"
 #include "enclave/kernel/core/threads.h"
-#include "enclave/kernel/fs/encrypted/encrypted_file_system.h"
 #include "enclave/kernel/fs/files.h"
 #include "enclave/kernel/fs/waiters.h"
 #include "enclave/kernel/signals/pending.h"
@@ -30,7 +28,6 @@ namespace coffer::kernel {
 
 using boundary::EnterCommand;
 using boundary::LayoutFile;
-using boundary::LayoutMount;
 using boundary::MountInfo;
 using boundary::MountKind;
 
@@ -45,62 +42,6 @@ void relocate() {
     *reinterpret_cast<std::uint64_t*>(enclave_base() + r->r_offset) =
         enclave_base() + static_cast<std::uint64_t>(r->r_addend);
   }
-}
-
-void file_clock(std::int64_t* seconds, std::uint32_t* nanoseconds) {
-  const fs::Timestamp now = fs::realtime_now();
-  *seconds = now.seconds;
-  *nanoseconds = now.nanoseconds;
-}
-
-// A start that cannot be, through no fault of the program: one line, and exit status 1.
-[[noreturn]] void refuse_to_start(std::string_view why) {
-  log_always(why);
-  while (true) call_host(boundary::Request::kExit, 1);
-}
-
-std::string decimal(int value) {
-  std::string digits;
-  for (; value != 0; value /= 10) digits.insert(digits.begin(), static_cast<char>('0' + value % 10));
-  return digits.empty() ? "0" : digits;
-}
-
-void derive_mount_key(const LayoutMount& declared, std::string_view path, std::span<std::byte, 32> key) {
-  constexpr std::uint32_t kByEnclave = 1;
-  sgx::KeyRequest request{};
-  request.key_name = static_cast<std::uint16_t>(sgx::KeyName::kSeal);
-  request.key_policy = declared.key_policy == kByEnclave ? sgx::key_policy::kMrEnclave : sgx::key_policy::kMrSigner;
-  // Any state of the debug bit tells apart; everything else of the flags may change with the machine.
-  request.attribute_mask.flags = sgx::attribute::kInit | sgx::attribute::kDebug;
-  sgx::Bytes<16> sealing{};
-  if (get_key(request, &sealing) != sgx::LeafError::kSuccess) panic("EGETKEY gave no sealing key for a mount");
-  constexpr std::string_view kSalt = "coffer encrypted mount v1";
-  hkdf_sha256(std::as_bytes(std::span(sealing)), std::as_bytes(std::span(kSalt)), std::as_bytes(std::span(path)), key);
-  wipe(&sealing, sizeof(sealing));
-}
-
-fs::FileSystem* open_encrypted(MountInfo& mount, std::string_view path) {
-  Key256 key;
-  if (mount.has_key != 0) {
-    std::memcpy(key.bytes().data(), mount.key, sizeof(mount.key));
-    wipe(mount.key, sizeof(mount.key));
-  } else {
-    for (const LayoutMount& declared : layout_table<LayoutMount>(layout().mounts_table, layout().mount_count)) {
-      if (layout_text(declared.path_offset, declared.path_size) == path) {
-        derive_mount_key(declared, path, key.bytes());
-      }
-    }
-  }
-  // Directory and file system live as long as the enclave.
-  fs::HostDirectory* directory = fs::make_host_directory(mount.id).release();
-  const fs::EncryptedOptions options{.label = path, .read_only = mount.read_only != 0, .clock = file_clock};
-  auto opened = fs::EncryptedFileSystem::mount(*directory, key.bytes(), options);
-  if (!opened) {
-    refuse_to_start("the encrypted mount " + std::string(path) +
-                    (opened.error() == EIO ? " was changed outside, or belongs to another enclave or key"
-                                           : " cannot be opened (errno " + decimal(opened.error()) + ")"));
-  }
-  return opened->release();
 }
 
 fs::ProcessView::Memory memory_usage() {
@@ -148,7 +89,7 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
                          .kind = static_cast<MountKind>(mount.kind),
                          .id = mount.id,
                          .read_only = mount.read_only != 0};
-    if (setup.kind == MountKind::kEncrypted) setup.encrypted = open_encrypted(mount, setup.path);
+    if (setup.kind == MountKind::kEncrypted) setup.encrypted = open_encrypted_mount(mount);
     mounts.push_back(setup);
   }
   fs::FilesSetup setup;

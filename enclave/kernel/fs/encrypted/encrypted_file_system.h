@@ -23,6 +23,7 @@ namespace coffer::kernel::fs {
 namespace encrypted {
 class Volume;
 struct Object;
+struct KeyHeader;
 
 // Seconds and nanoseconds since 1970; may be the host's word.
 using Clock = void (*)(std::int64_t* seconds, std::uint32_t* nanoseconds);
@@ -32,7 +33,15 @@ struct EncryptedOptions {
   bool read_only = false;
   std::size_t cache_blocks = 2048;  // of 4 KiB; at least 64
   Clock clock = nullptr;            // without one all times are 0
+  // Where the mount key is derived: what a new volume notes of it (format.h). A key of a volume that was found is not
+  // for a new one, whose origin the host would have chosen: `must_exist` makes a missing volume EIO.
+  const KeyHeader* key_header = nullptr;
+  bool must_exist = false;
 };
+
+// What the host's directory says of the key of its volume; not authentic, but another key opens nothing. ENOENT where
+// there is no volume, EIO for what no version ever wrote.
+[[nodiscard]] Expected<KeyHeader> read_key_header(HostDirectory& host);
 }  // namespace encrypted
 using encrypted::EncryptedOptions;
 

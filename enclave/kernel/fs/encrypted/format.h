@@ -133,6 +133,20 @@ inline constexpr std::size_t kSlotSize = kRecordSize * kCopies;
 inline constexpr std::size_t kSlots = 4;
 static_assert(sizeof(SealedHeader) + sizeof(RootRecord) <= kRecordSize);
 
+// Behind the slots, in the clear: which of the enclave's keys the mount is under, for who must derive it. Whoever
+// changes it makes the mount unreadable, no more. Mounts from before it was there have zeros or nothing in its place,
+// and a key of ISVSVN 0.
+struct KeyHeader {
+  std::array<char, 8> magic{};  // zeros: SVN 0
+  std::uint16_t isv_svn = 0;
+  std::array<std::uint8_t, 6> reserved{};
+  std::array<std::uint8_t, 16> cpu_svn{};
+  std::array<std::uint8_t, 32> key_id{};
+};
+static_assert(sizeof(KeyHeader) == 64);
+inline constexpr std::array<char, 8> kKeyMagic = {'C', 'O', 'F', 'R', 'K', 'E', 'Y', '1'};
+inline constexpr std::size_t kKeyHeaderOffset = kSlots * kSlotSize;
+
 // coffer.data, block 0: two witness records, at 0 and 2048, written in turn.
 inline constexpr std::size_t kWitnessStride = 2048;
 

@@ -1,6 +1,7 @@
 #include "enclave/kernel/fs/encrypted/root_file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include <algorithm>
 #include <cstring>
@@ -52,6 +53,28 @@ Expected<std::vector<std::unique_ptr<RootFile::Found>>> RootFile::read_all(std::
   std::sort(found.begin(), found.end(),
             [](const auto& a, const auto& b) { return a->record.sequence > b->record.sequence; });
   return found;
+}
+
+Expected<KeyHeader> RootFile::read_key_header() {
+  KeyHeader header;
+  auto count = file_.read_some(kKeyHeaderOffset, writable_bytes_of(header));
+  if (!count) return error(count.error());
+  if (*count < sizeof(header)) header = {};
+  const bool known = header.magic == kKeyMagic && header.reserved == decltype(header.reserved){};
+  if (!known && header.magic != decltype(header.magic){}) return error(EIO);
+  return known ? header : KeyHeader{};
+}
+
+Expected<void> RootFile::write_key_header(const KeyHeader& header) {
+  return file_.write(kKeyHeaderOffset, bytes_of(header));
+}
+
+Expected<KeyHeader> read_key_header(HostDirectory& host) {
+  RootFile roots;
+  if (auto opened = roots.open(host, kRootName, O_RDONLY); !opened) return error(opened.error());
+  auto header = roots.read_key_header();
+  roots.close();
+  return header;
 }
 
 RootFile::Witnesses RootFile::read_witnesses(HostFile& data, Sealer& sealer) {

@@ -37,6 +37,9 @@ class RootFile {
   // False where the record and coffer.data are not of one time.
   [[nodiscard]] static bool fits(const RootRecord& record, const Witnesses& witnesses);
 
+  [[nodiscard]] Expected<KeyHeader> read_key_header();
+  [[nodiscard]] Expected<void> write_key_header(const KeyHeader& header);
+
   // Goes on from a record that is durable where `durable` is set: what is written next is newer than `newest`.
   void continue_from(const Found& found, bool durable, std::uint64_t newest, std::uint32_t durable_slot,
                      const Witnesses& witnesses);

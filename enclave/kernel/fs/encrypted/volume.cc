@@ -25,7 +25,7 @@ bool is_sound(const TreeRecord& tree) { return tree.height <= kMaxHeight; }
 Expected<std::unique_ptr<Volume>> Volume::open(HostDirectory& host, std::span<const std::byte, 32> mount_key,
                                                const EncryptedOptions& options) {
   std::unique_ptr<Volume> volume(new Volume(host, options));
-  if (auto mounted = volume->mount(mount_key, options.label); !mounted) {
+  if (auto mounted = volume->mount(mount_key, options); !mounted) {
     volume->broken_ = true;  // nothing to commit
     return error(mounted.error());
   }
@@ -63,9 +63,10 @@ void Volume::start(std::unique_ptr<Sealer> sealer) {
   forest_->set_space(*space_);
 }
 
-Expected<void> Volume::mount(std::span<const std::byte, 32> mount_key, std::string_view label) {
+Expected<void> Volume::mount(std::span<const std::byte, 32> mount_key, const EncryptedOptions& options) {
   auto opened = roots_.open(host_, kRootName, read_only_ ? O_RDONLY : O_RDWR);
-  if (!opened && opened.error() == ENOENT && !read_only_) return make_new(mount_key, label);
+  if (!opened && opened.error() == ENOENT && options.must_exist) return error(EIO);
+  if (!opened && opened.error() == ENOENT && !read_only_) return make_new(mount_key, options);
   if (!opened) return opened;
   opened = data_.open(host_, kDataName, read_only_ ? O_RDONLY : O_RDWR);
   if (!opened) return error(opened.error() == ENOENT ? EIO : opened.error());
@@ -74,7 +75,7 @@ Expected<void> Volume::mount(std::span<const std::byte, 32> mount_key, std::stri
     if (auto synced = data_.sync(); !synced) return synced;
     if (auto synced = roots_.sync(); !synced) return synced;
   }
-  if (auto loaded = load_state(mount_key, label); !loaded) return loaded;
+  if (auto loaded = load_state(mount_key, options.label); !loaded) return loaded;
   return read_only_ ? Expected<void>{} : take_lock();
 }
 
@@ -127,7 +128,7 @@ Expected<void> Volume::adopt(const RootRecord& record) {
 
 // coffer.root comes last and by rename, so a creation that was cut off is started again; the witness, which comes after
 // it, tells it from a volume whose coffer.root was taken away.
-Expected<void> Volume::make_new(std::span<const std::byte, 32> mount_key, std::string_view label) {
+Expected<void> Volume::make_new(std::span<const std::byte, 32> mount_key, const EncryptedOptions& options) {
   if (auto opened = data_.open(host_, kDataName, O_RDWR | O_CREAT); !opened) return opened;
   std::array<std::byte, sizeof(kWitnessMagic)> magic;
   for (std::size_t copy = 0; copy < kCopies; ++copy) {
@@ -142,7 +143,7 @@ Expected<void> Volume::make_new(std::span<const std::byte, 32> mount_key, std::s
 
   VolumeId id;
   random_bytes(id);
-  start(std::make_unique<Sealer>(mount_key, label, id));
+  start(std::make_unique<Sealer>(mount_key, options.label, id));
   inode_count_ = kRootInode + 1;
   InodeRecord root;
   root.mode = S_IFDIR | 0755;
@@ -152,6 +153,9 @@ Expected<void> Volume::make_new(std::span<const std::byte, 32> mount_key, std::s
   collect_changes(table_);
   if (auto updated = update_space_map(); !updated) return updated;
   if (auto synced = sync_data(); !synced) return synced;
+  if (options.key_header != nullptr) {
+    if (auto written = roots_.write_key_header(*options.key_header); !written) return written;
+  }
   if (auto written = roots_.write(*sealer_, prepare_record(), true); !written) return written;
   if (auto synced = host_.sync_directory(""); !synced) return synced;
   if (auto renamed = host_.rename(kNewRootName, kRootName, 0); !renamed) return renamed;

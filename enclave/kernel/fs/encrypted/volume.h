@@ -61,8 +61,8 @@ class Volume {
  private:
   Volume(HostDirectory& host, const EncryptedOptions& options);
 
-  [[nodiscard]] Expected<void> mount(std::span<const std::byte, 32> mount_key, std::string_view label);
-  [[nodiscard]] Expected<void> make_new(std::span<const std::byte, 32> mount_key, std::string_view label);
+  [[nodiscard]] Expected<void> mount(std::span<const std::byte, 32> mount_key, const EncryptedOptions& options);
+  [[nodiscard]] Expected<void> make_new(std::span<const std::byte, 32> mount_key, const EncryptedOptions& options);
   [[nodiscard]] Expected<void> load_state(std::span<const std::byte, 32> mount_key, std::string_view label);
   [[nodiscard]] Expected<void> write_first_witnesses();
   void start(std::unique_ptr<Sealer> sealer);
