@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "enclave/kernel/core/encrypted_mount.h"
+#include "enclave/kernel/core/file_space.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/program.h"
@@ -112,6 +113,7 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   setup.current_thread_index = current_thread_index;
   setup.network = layout_table<boundary::NetworkRule>(layout().network_table, layout().network_count);
   fs::init_files(setup);
+  init_file_space();
   fs::use_interruption(signals::interrupted);
 }
 

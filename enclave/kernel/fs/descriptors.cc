@@ -9,6 +9,7 @@
 
 #include "enclave/kernel/fs/epoll.h"
 #include "enclave/kernel/fs/record_locks.h"
+#include "enclave/kernel/fs/shared_mappings.h"
 
 namespace coffer::kernel::fs {
 
@@ -42,7 +43,7 @@ Expected<std::size_t> Description::read(std::span<std::byte> into) {
   if (!readable()) return error(EBADF);
   if (!file_->seekable()) return file_->read_stream(into, (flags() & O_NONBLOCK) != 0);
   LockGuard guard(lock_);
-  const auto count = file_->read_at(position_, into);
+  const auto count = read_file(*this, position_, into);
   if (count) position_ += *count;
   return count;
 }
@@ -52,13 +53,13 @@ Expected<std::size_t> Description::write(std::span<const std::byte> from) {
   if (!file_->seekable()) return file_->write_stream(from, (flags() & O_NONBLOCK) != 0);
   LockGuard guard(lock_);
   if ((flags() & O_APPEND) != 0) {
-    const auto end = file_->append(from);
+    const auto end = append_to_file(*this, from);
     if (!end) return error(end.error());
     position_ = *end;
     return from.size();
   }
   if (!range_has_end(position_, from.size())) return error(EFBIG);
-  const auto count = file_->write_at(position_, from);
+  const auto count = write_file(*this, position_, from);
   if (count) position_ += *count;
   return count;
 }
@@ -67,7 +68,7 @@ Expected<std::size_t> Description::read_at(std::uint64_t offset, std::span<std::
   if (!readable()) return error(EBADF);
   if (!file_->seekable()) return error(ESPIPE);
   if (offset > kLastOffset) return error(EINVAL);
-  return file_->read_at(offset, into);
+  return read_file(*this, offset, into);
 }
 
 Expected<std::size_t> Description::write_at(std::uint64_t offset, std::span<const std::byte> from) {
@@ -76,11 +77,11 @@ Expected<std::size_t> Description::write_at(std::uint64_t offset, std::span<cons
   if (offset > kLastOffset) return error(EINVAL);
   if (!range_has_end(offset, from.size())) return error(EFBIG);
   if ((flags() & O_APPEND) != 0) {  // as Linux does, whatever the offset says
-    const auto end = file_->append(from);
+    const auto end = append_to_file(*this, from);
     if (!end) return error(end.error());
     return from.size();
   }
-  return file_->write_at(offset, from);
+  return write_file(*this, offset, from);
 }
 
 Expected<std::uint64_t> Description::seek(std::int64_t offset, int whence) {
@@ -146,8 +147,12 @@ Expected<void> Description::read_entries(const std::vector<std::string>& extra, 
 }
 
 Expected<Description::Identity> Description::identity() {
+  // A file stays the same as long as it is open.
+  if (inode_known_.load(std::memory_order_acquire)) return Identity{device_, inode_.load()};
   const auto status = file_->status();
   if (!status) return error(status.error());
+  inode_.store(status->inode);
+  inode_known_.store(true, std::memory_order_release);
   return Identity{device_, status->inode};
 }
 

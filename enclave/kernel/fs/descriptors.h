@@ -62,6 +62,8 @@ class Description final : public Shared {
   std::atomic<int> flags_;
   std::atomic<RecordLocks*> locks_{nullptr};
   std::atomic<bool> in_epoll_{false};
+  std::atomic<bool> inode_known_{false};
+  std::atomic<std::uint64_t> inode_{0};
 
   SleepLock lock_;  // guards what follows; held across the read or write so that the position moves with it
   std::uint64_t position_ = 0;

@@ -6,6 +6,7 @@
 
 #include "enclave/kernel/fs/path.h"
 #include "enclave/kernel/fs/proc_fs.h"
+#include "enclave/kernel/fs/shared_mappings.h"
 
 namespace coffer::kernel::fs {
 
@@ -73,8 +74,11 @@ Expected<Ref<Description>> Files::open(Location location, int flags, std::uint32
     auto file = mount.file_system->open(location.relative, wanted, mode & ~umask.load() & 07777);
     if (file) {
       if (mount.read_only && (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) return error(EEXIST);
-      return Ref<Description>(new Description(*std::move(file), flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC),
+      Ref<Description> opened(new Description(*std::move(file), flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC),
                                               std::move(location.absolute), mount.file_system, mount.device));
+      // The file system has emptied the file; mappings of it are to see that.
+      if ((flags & O_TRUNC) != 0 && has_shared_mappings()) ignore_failure(truncate_file(*opened, 0));
+      return opened;
     }
     if (file.error() == ENOENT && mount.read_only && (flags & O_CREAT) != 0) return error(EROFS);
     const bool own_link = file.error() == ELOOP && mount.file_system->has_own_links();
@@ -172,7 +176,7 @@ Expected<std::size_t> read_for_mapping(int descriptor, std::uint64_t offset, std
   if (!(*description)->file().seekable()) return error(ENODEV);
   std::size_t done = 0;
   while (done < into.size()) {
-    const auto count = (*description)->file().read_at(offset + done, into.subspan(done));
+    const auto count = read_file(**description, offset + done, into.subspan(done));
     if (!count) return error(count.error() == EISDIR ? ENODEV : count.error());
     if (*count == 0 || *count > into.size() - done) break;
     done += *count;

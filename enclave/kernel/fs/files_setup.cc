@@ -11,6 +11,7 @@
 #include "enclave/kernel/fs/path.h"
 #include "enclave/kernel/fs/plain_fs.h"
 #include "enclave/kernel/fs/proc_fs.h"
+#include "enclave/kernel/fs/shared_mappings.h"
 #include "enclave/kernel/fs/socket.h"
 #include "enclave/kernel/fs/stdio_file.h"
 #include "enclave/kernel/fs/waiters.h"
@@ -157,7 +158,9 @@ void init_files(const FilesSetup& setup) {
 }
 
 void sync_all_files() {
-  if (the_files != nullptr) ignore_failure(the_files->mounts.sync_all());
+  if (the_files == nullptr) return;
+  write_back_all();
+  ignore_failure(the_files->mounts.sync_all());
 }
 
 }  // namespace coffer::kernel::fs

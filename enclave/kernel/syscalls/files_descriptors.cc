@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "enclave/kernel/fs/pipe.h"
+#include "enclave/kernel/fs/shared_mappings.h"
 #include "enclave/kernel/syscalls/files_support.h"
 
 namespace coffer::kernel::file_calls {
@@ -86,7 +87,7 @@ std::int64_t sys_ftruncate(const SyscallArguments& arguments) {
   const auto description = descriptor(arguments.a[0]);
   if (!description) return -description.error();
   if (!(*description)->writable() || arguments.a[1] > kLastOffset) return -EINVAL;
-  return answer((*description)->file().truncate(arguments.a[1]));
+  return answer(fs::truncate_file(**description, arguments.a[1]));
 }
 
 std::int64_t sys_truncate(const SyscallArguments& arguments) {
@@ -95,7 +96,7 @@ std::int64_t sys_truncate(const SyscallArguments& arguments) {
   if (!location) return -location.error();
   const auto description = files().open(*std::move(location), O_WRONLY, 0);
   if (!description) return -description.error();
-  return answer((*description)->file().truncate(arguments.a[1]));
+  return answer(fs::truncate_file(**description, arguments.a[1]));
 }
 
 // Only what can be done by making the file longer; nothing is reserved, so a later write may still find the disk full.
@@ -112,19 +113,21 @@ std::int64_t sys_fallocate(const SyscallArguments& arguments) {
   const auto status = (*description)->file().status();
   if (!status) return -status.error();
   if (status->size >= offset + length) return 0;
-  return answer((*description)->file().truncate(offset + length));
+  return answer(fs::truncate_file(**description, offset + length));
 }
 
 std::int64_t sync_file(std::uint64_t number, bool data_only) {
   const auto description = descriptor(number);
   if (!description) return -description.error();
-  return answer((*description)->file().sync(data_only));
+  const auto written = fs::write_back(**description);
+  const auto synced = (*description)->file().sync(data_only);
+  return answer(written ? synced : written);
 }
 std::int64_t sys_fsync(const SyscallArguments& arguments) { return sync_file(arguments.a[0], false); }
 std::int64_t sys_fdatasync(const SyscallArguments& arguments) { return sync_file(arguments.a[0], true); }
 
 std::int64_t sys_sync(const SyscallArguments& /*arguments*/) {
-  fs::ignore_failure(files().mounts.sync_all());  // sync() has no way to tell of a failure
+  fs::sync_all_files();  // sync() has no way to tell of a failure
   return 0;
 }
 
