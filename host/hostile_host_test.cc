@@ -176,22 +176,82 @@ class Liar final : public Attacker {
   std::mt19937 random_;
 };
 
-constexpr std::array kRemoteRequests = {Request::kSpawn,         Request::kLog,
-                                        Request::kFileOpen,      Request::kFileClose,
-                                        Request::kFileRead,      Request::kFileWrite,
-                                        Request::kFileTruncate,  Request::kFileSync,
-                                        Request::kFileStat,      Request::kPathStat,
-                                        Request::kPathRemove,    Request::kPathRename,
-                                        Request::kPathMakeDir,   Request::kDirectoryRead,
-                                        Request::kPathReadLink,  Request::kDirectorySync,
-                                        Request::kTerminalSize,  Request::kSocketOpen,
-                                        Request::kSocketClose,   Request::kSocketBind,
-                                        Request::kSocketListen,  Request::kSocketAccept,
-                                        Request::kSocketConnect, Request::kSocketSend,
-                                        Request::kSocketReceive, Request::kSocketGetOption,
-                                        Request::kSocketName,    Request::kWaitFor,
-                                        Request::kPollerOpen,    Request::kPollerWait,
-                                        Request::kWake};
+// Where the answers to a request are lied in. No default: a request that comes to the boundary has to find its place
+// here.
+enum class Lied : std::uint8_t {
+  kEverywhere,  // by the host: WrongAnswersToEachRequestDoNoHarm
+  kCarrier,     // by who enters: the tests of CarrierTest
+  kCalls,       // CallsWithWrongBuffersDoNoHarm
+  kNoAnswer,    // there is none
+};
+constexpr Lied lied_in(Request request) {
+  switch (request) {
+    case Request::kPark:
+    case Request::kUnpark:
+    case Request::kClock:
+    case Request::kYield:
+    case Request::kInterrupt:
+    case Request::kCounter:
+    case Request::kRestrictPages:
+    case Request::kTrimPages:
+    case Request::kRemovePages:
+      return Lied::kCarrier;
+    case Request::kNextCall:
+      return Lied::kCalls;
+    case Request::kResume:
+    case Request::kThreadExit:
+    case Request::kExit:
+    case Request::kAbort:
+    case Request::kUnhandled:
+      return Lied::kNoAnswer;
+    case Request::kSpawn:
+    case Request::kLog:
+    case Request::kWaitEvent:
+    case Request::kWakeEvent:
+    case Request::kFileOpen:
+    case Request::kFileClose:
+    case Request::kFileRead:
+    case Request::kFileWrite:
+    case Request::kFileTruncate:
+    case Request::kFileSync:
+    case Request::kFileStat:
+    case Request::kPathStat:
+    case Request::kPathRemove:
+    case Request::kPathRename:
+    case Request::kPathMakeDir:
+    case Request::kDirectoryRead:
+    case Request::kPathReadLink:
+    case Request::kDirectorySync:
+    case Request::kTerminalSize:
+    case Request::kSocketOpen:
+    case Request::kSocketClose:
+    case Request::kSocketBind:
+    case Request::kSocketListen:
+    case Request::kSocketAccept:
+    case Request::kSocketConnect:
+    case Request::kSocketSend:
+    case Request::kSocketReceive:
+    case Request::kSocketSetOption:
+    case Request::kSocketGetOption:
+    case Request::kSocketName:
+    case Request::kSocketShutdown:
+    case Request::kWaitFor:
+    case Request::kPollerOpen:
+    case Request::kPollerWait:
+    case Request::kWake:
+    case Request::kBytesWaiting:
+      return Lied::kEverywhere;
+  }
+  return Lied::kNoAnswer;  // no request
+}
+
+std::vector<Request> requests_lied_in(Lied where) {
+  std::vector<Request> found;
+  for (std::uint64_t number = 1; number < 256; ++number) {
+    if (lied_in(static_cast<Request>(number)) == where) found.push_back(static_cast<Request>(number));
+  }
+  return found;
+}
 
 class HostileHost : public ::testing::TestWithParam<Setting> {
  protected:
@@ -216,7 +276,7 @@ TEST_P(HostileHost, TheHostageDoesItsWorkForAnHonestHost) {
 }
 
 TEST_P(HostileHost, WrongAnswersToEachRequestDoNoHarm) {
-  for (Request request : kRemoteRequests) {
+  for (Request request : requests_lied_in(Lied::kEverywhere)) {
     for (unsigned of_ten : {3u, 10u}) {
       Liar liar(request, {}, of_ten, static_cast<std::uint32_t>(request) * 16 + of_ten);
       EXPECT_TRUE(unharmed(run(liar))) << "request " << static_cast<int>(request) << ", " << of_ten;
@@ -464,7 +524,7 @@ class CarrierTest : public ::testing::Test {
 };
 
 TEST_F(CarrierTest, WrongTimesAndWakeUpsDoNoHarm) {
-  for (Request request : {Request::kClock, Request::kPark, Request::kUnpark, Request::kYield}) {
+  for (Request request : {Request::kClock, Request::kPark, Request::kUnpark, Request::kYield, Request::kInterrupt}) {
     for (std::uint32_t seed = 1; seed <= 6; ++seed) {
       Liar liar(request, {}, seed % 3 == 0 ? 10 : 4, seed);
       Captivity captivity(carrier(liar));

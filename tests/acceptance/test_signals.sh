@@ -107,3 +107,47 @@ kill -HUP "$pid"
 kill -TERM "$pid"
 ends_with 40
 if grep -q reloaded run.txt; then fail 'an ignored SIGHUP came through'; fi
+
+# A read of standard input that waits is interrupted by a signal's handler: EINTR without SA_RESTART, and with it the read
+# goes on and gets what comes later.
+compile reader <<'SOURCE'
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <unistd.h>
+namespace {
+void note(int) { (void)!write(1, "signal\n", 7); }
+}  // namespace
+int main(int, char** argv) {
+  struct sigaction action {};
+  action.sa_handler = note;
+  action.sa_flags = std::strcmp(argv[1], "restart") == 0 ? SA_RESTART : 0;
+  sigaction(SIGUSR1, &action, nullptr);
+  (void)!write(1, "ready\n", 6);
+  char line[32] = {};
+  const ssize_t got = read(0, line, sizeof(line) - 1);
+  if (got < 0) std::printf("errno %s\n", errno == EINTR ? "EINTR" : std::strerror(errno));
+  else std::printf("read %s", line);
+}
+SOURCE
+sign reader
+for how in once restart; do
+  rm -f reader.in
+  mkfifo reader.in
+  "$COFFER" run --quiet reader.enclave -- $how <reader.in >run.txt 2>run.err &
+  pid=$!
+  exec 8>reader.in
+  wait_for 20 grep -q ready run.txt || fail "reader did not start: $(cat run.err)"
+  # Once is enough wherever the program is; it is sent again where it came before the read.
+  signalled() { kill -USR1 "$pid" 2>/dev/null; grep -q "$1" run.txt; }
+  if [[ $how == once ]]; then
+    wait_for 20 signalled EINTR || fail "not interrupted: $(cat run.txt run.err)"
+  else
+    wait_for 20 signalled signal || fail "no handler: $(cat run.txt run.err)"
+    echo later >&8
+  fi
+  exec 8>&-
+  wait "$pid" || fail "reader ends with $?: $(cat run.err)"
+  if [[ $how == restart ]]; then grep -qx 'read later' run.txt || fail "not restarted: $(cat run.txt)"; fi
+done

@@ -8,10 +8,12 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <coffer/enclave.h>
@@ -19,6 +21,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -146,6 +149,9 @@ void sockets() {
   sockaddr_in name{};
   name.sin_family = AF_INET;
   name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int on = 1;
+  const int set_on = ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  must(set_on == 0 || set_on == -1);
   (void)::bind(listener, reinterpret_cast<sockaddr*>(&name), sizeof(name));
   (void)::listen(listener, 4);
   Guarded<sizeof(sockaddr_in)> told;
@@ -171,6 +177,15 @@ void sockets() {
   for (int i = 0; i < count; ++i) {
     must(found[i].data.u64 == 4711 && (found[i].events & ~(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP)) == 0);
   }
+  Guarded<sizeof(int)> there;
+  if (::ioctl(server, FIONREAD, there.data()) == 0) {
+    there.check(sizeof(int));
+    int bytes = 0;
+    std::memcpy(&bytes, there.data(), sizeof(bytes));
+    must(bytes >= 0);
+  }
+  const int closed = ::shutdown(client, SHUT_WR);
+  must(closed == 0 || closed == -1);
   Guarded<1000> buffer;
   buffer.check(::recv(server, buffer.data(), 1000, 0));
   int value = 0;
@@ -207,6 +222,36 @@ void time_goes_on() {
   last = now;
   timespec wall{};
   if (::clock_gettime(CLOCK_REALTIME, &wall) == 0) must(wall.tv_nsec >= 0 && wall.tv_nsec < 1'000'000'000);
+}
+
+std::atomic<int> alarms{0};
+void note_alarm(int signal, siginfo_t* info, void*) {
+  must(signal == SIGALRM && info->si_signo == SIGALRM && info->si_code == SI_KERNEL);
+  ++alarms;
+}
+
+// A timer's signal may be late, or lost by a host that never wakes for it; another than was asked for never comes.
+void timers_go_off() {
+  struct sigaction action{};
+  action.sa_sigaction = note_alarm;
+  action.sa_flags = SA_SIGINFO;
+  must(::sigaction(SIGALRM, &action, nullptr) == 0);
+  alarms = 0;
+  const itimerval once{{0, 0}, {0, 500}};
+  if (::setitimer(ITIMER_REAL, &once, nullptr) != 0) return;
+  for (int i = 0; i < 5 && alarms == 0; ++i) {
+    const timespec moment{0, 1'000'000};
+    (void)::nanosleep(&moment, nullptr);
+  }
+  // Sooner than the one that is going: the kernel's own thread is woken for it.
+  const itimerval later{{0, 0}, {5, 0}};
+  const itimerval sooner{{0, 0}, {0, 300}};
+  const itimerval never{};
+  (void)::setitimer(ITIMER_REAL, &later, nullptr);
+  (void)::setitimer(ITIMER_REAL, &sooner, nullptr);
+  (void)::usleep(1000);
+  (void)::setitimer(ITIMER_REAL, &never, nullptr);
+  must(alarms <= 2);
 }
 
 void randomness_is_random() {
@@ -305,6 +350,7 @@ int main(int argc, char** argv) {
     sealed_files(static_cast<std::uint64_t>(round) + 1);
     time_goes_on();
     randomness_is_random();
+    timers_go_off();
     read_guarded(0);
     if (mode == "threads" || round == 1) threads_work();
     constexpr std::string_view kWords = "a line of output\n";
