@@ -76,7 +76,8 @@ Result<void> add_key(const std::string& text, std::vector<Mount>& mounts) {
 
 Result<LoadOptions> load_options(const Options& options) {
   LoadOptions load;
-  load.rung = options.rung == "inline" ? RungKind::kInline : RungKind::kProcess;
+  if (options.rung == "inline") load.rung = RungKind::kInline;
+  if (options.rung == "sgx") load.rung = RungKind::kSgx;
   load.fast_paths = !options.no_fast_paths;
   if (!options.epc.empty()) {
     auto size = image::parse_size(options.epc);
@@ -225,8 +226,8 @@ void add_run(CLI::App& app, int& status) {
   auto options = std::make_shared<Options>();
   CLI::App* run = app.add_subcommand("run", "Run the program of an image inside an enclave");
   run->add_option("image", options->image, "the signed image (*.enclave)")->required();
-  run->add_option("--rung", options->rung, "process (default), or inline for debug images")
-      ->check(CLI::IsMember({"inline", "process"}));
+  run->add_option("--rung", options->rung, "process (default), inline for debug images, sgx for SGX hardware")
+      ->check(CLI::IsMember({"inline", "process", "sgx"}));
   run->add_option("--epc", options->epc,
                   "protected memory in use at once, e.g. 256M; more pages than that are paged out, encrypted "
                   "(default: room for all)");
@@ -254,6 +255,7 @@ void add_run(CLI::App& app, int& status) {
       "  coffer run analysis.enclave --mount ./data:/data -- report\n"
       "  coffer run server.enclave --bind tcp:127.0.0.1:8080\n"
       "  coffer run debug.enclave --rung inline\n"
+      "  coffer run server.enclave --rung sgx\n"
       "  coffer run big.enclave --epc 256M\n"
       "  coffer run --detach --name web web.enclave && coffer logs --follow web\n\n"
       "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "

@@ -8,6 +8,18 @@ namespace coffer::host {
 
 namespace {
 
+std::string rung_name(RungKind rung) {
+  switch (rung) {
+    case RungKind::kInline:
+      return "inline";
+    case RungKind::kProcess:
+      return "process";
+    case RungKind::kSgx:
+      return "sgx";
+  }
+  return "process";
+}
+
 // What does not change while it runs.
 operate::EnclaveStatus fixed_part(const Runtime& runtime, const Provenance& provenance, const RunOptions& options) {
   const sgx::Sigstruct& sigstruct = runtime.image().sigstruct();
@@ -18,7 +30,7 @@ operate::EnclaveStatus fixed_part(const Runtime& runtime, const Provenance& prov
   status.image = error ? provenance.image.string() : absolute.lexically_normal().string();
   status.mrenclave = to_hex(bytes_of(sigstruct.enclave_hash.bytes));
   status.mrsigner = to_hex(bytes_of(sgx::mrsigner_of(sigstruct).bytes));
-  status.rung = provenance.rung == RungKind::kInline ? "inline" : "process";
+  status.rung = rung_name(provenance.rung);
   status.debug = runtime.image().debug();
   status.detached = options.detached;
   status.carrier_pid = runtime.rung().carrier_pid();

@@ -34,6 +34,10 @@ RungOptions rung_options(const image::CofferImage& image, const LoadOptions& opt
 Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {
   const RungOptions sizes = rung_options(image, options);
   if (options.rung == RungKind::kProcess) return make_process_rung(sizes);
+  if (options.rung == RungKind::kSgx) {
+    if (options.epc_size == 0) return make_sgx_rung(sizes);
+    return input_error("the rung sgx has the machine's EPC, which the operating system shares out; leave --epc out");
+  }
   if (!image.debug()) {
     return refused(
         "the rung inline takes DEBUG images only, because it protects nothing; sign with --debug or use "

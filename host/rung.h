@@ -67,6 +67,8 @@ struct RungOptions {
 
 [[nodiscard]] Result<std::unique_ptr<Rung>> make_inline_rung(const RungOptions& options);
 [[nodiscard]] Result<std::unique_ptr<Rung>> make_process_rung(const RungOptions& options);
+// The machine's EPC and its sharing out are the operating system's: of the sizes, the arena's alone counts.
+[[nodiscard]] Result<std::unique_ptr<Rung>> make_sgx_rung(const RungOptions& options);
 
 // The error for a leaf that did not succeed: "EINIT: the measurement ... (SGX_INVALID_MEASUREMENT)".
 [[nodiscard]] Error leaf_failure(const std::string& leaf, const processor::LeafOutcome& outcome);

@@ -323,6 +323,8 @@ void chain(int signal, siginfo_t* info, ucontext_t* context) {
     if ((previous.flags & SA_NODEFER) == 0) mask |= bit_of(signal);
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
     reinterpret_cast<void (*)(int, siginfo_t*, void*)>(previous.handler)(signal, info, context);
+    mask = kServingMask;  // the way back is the processor's again
+    ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, nullptr, 8);
     return;
   }
   // The default is to die of it: put it back, and the instruction (or the re-sent signal) does the rest.

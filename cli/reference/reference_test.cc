@@ -111,7 +111,7 @@ TEST(Reference, ZshKnowsEveryVerb) {
   const std::string script = zsh_completion(*command);
   EXPECT_THAT(script, ::testing::StartsWith("#compdef coffer\n"));
   for (const CLI::App* verb : verbs_of(*command)) EXPECT_THAT(script, HasSubstr("'" + verb->get_name() + "')"));
-  EXPECT_THAT(script, HasSubstr("(inline process)"));
+  EXPECT_THAT(script, HasSubstr("(inline process sgx)"));
 }
 
 }  // namespace

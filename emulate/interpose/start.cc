@@ -31,7 +31,7 @@ __attribute__((constructor)) void start(int, char**, char** environment) {
                             .exit_trapped = &quicken_exit,
                             .enclu = reinterpret_cast<std::uint64_t>(coffer_vdso_enclu),
                             .landing = reinterpret_cast<std::uint64_t>(coffer_vdso_landing)});
-  if (auto installed = processor::install_traps(processor::SyscallTrap::kNone); !installed) {
+  if (auto installed = processor::install_traps(processor::SyscallTrap::kUserDispatch); !installed) {
     std::fprintf(stderr, "coffer: %s\n", installed.error().message.c_str());
     std::_Exit(2);
   }

@@ -46,6 +46,28 @@ Finding software_rung(std::string name, const MachineFacts& facts, const Trial& 
   return yes(std::move(name), std::move(detail));
 }
 
+Finding sgx_rung(const MachineFacts& facts) {
+  Finding sgx{"sgx", Verdict::kNo, {}, "enclaves run on the process rung", {}};
+  if (!facts.sgx_enclave.works) {
+    sgx.detail = "/dev/sgx_enclave: " + error_text(facts.sgx_enclave);
+    sgx.remedy =
+        facts.cpu_has_sgx ? "see SGX below" : "use a machine with SGX2; `coffer emulate` shows the rung without";
+  } else if (facts.sgx_is_emulated) {
+    sgx.verdict = Verdict::kPartial;
+    sgx.detail = "the device is emulated (coffer emulate)";
+    sgx.meaning = "for tests: enclaves are protected from nobody";
+  } else if (!facts.sgx_enter_exists) {
+    sgx.detail = "the kernel's vDSO does not enter enclaves";
+    sgx.remedy = "use Linux 6.0 or later";
+  } else if (!facts.cpu_has_sgx2) {
+    sgx.detail = "the CPU has no SGX2, or the firmware hides it";
+    sgx.remedy = "use a CPU with SGX2: memory inside is added while an enclave runs";
+  } else {
+    return yes(sgx.name, "Intel SGX through /dev/sgx_enclave; not yet confirmed on silicon (docs/design/sgx-rung.md)");
+  }
+  return sgx;
+}
+
 std::vector<Finding> diagnose_rungs(const MachineFacts& facts) {
   std::vector<Finding> rungs;
   rungs.push_back(software_rung("inline", facts, facts.syscall_user_dispatch, "Syscall User Dispatch",
@@ -53,9 +75,7 @@ std::vector<Finding> diagnose_rungs(const MachineFacts& facts) {
   rungs.push_back(software_rung("process", facts, facts.seccomp_trap, "seccomp filters",
                                 "the software processor in a process of its own, the cell"));
   rungs.push_back({"microvm", Verdict::kNo, "not part of this version", "enclaves run on the process rung", {}});
-  Finding sgx{"sgx", Verdict::kNo, "not part of this version", "enclaves run on the process rung", {}};
-  if (facts.cpu_has_sgx || facts.sgx_enclave.works) sgx.detail += "; this CPU has SGX";
-  rungs.push_back(sgx);
+  rungs.push_back(sgx_rung(facts));
   return rungs;
 }
 
@@ -189,11 +209,15 @@ std::vector<Finding> diagnose_devices(const MachineFacts& facts) {
     kvm.meaning = "nothing in this version needs it";
     if (facts.kvm.error == EACCES) kvm.remedy = "join the group kvm";
   }
+  const bool emulated = facts.sgx_is_emulated;
   Finding sgx{"SGX",
-              facts.sgx_enclave.works ? Verdict::kYes : Verdict::kNo,
-              device_detail(facts.sgx_enclave, "/dev/sgx_enclave"),
+              emulated                  ? Verdict::kPartial
+              : facts.sgx_enclave.works ? Verdict::kYes
+                                        : Verdict::kNo,
+              device_detail(facts.sgx_enclave, "/dev/sgx_enclave") + (emulated ? ", emulated" : ""),
               {},
               {}};
+  if (emulated) sgx.meaning = "coffer emulate stands behind it, which protects nothing";
   if (!facts.sgx_enclave.works) {
     sgx.meaning = "enclaves run on the software processor";
     if (facts.cpu_has_sgx) sgx.remedy = "this CPU has SGX: enable it in the firmware and use Linux 5.11 or later";

@@ -106,6 +106,23 @@ TEST(Diagnosis, WhatTheDaemonWouldAddIsTold) {
   EXPECT_NE(named(diagnose(facts).protections, "daemon").remedy.find("docs/daemon.md"), std::string::npos);
 }
 
+TEST(Diagnosis, TheSgxRungNeedsTheDeviceTheVdsoAndSgx2) {
+  MachineFacts facts = complete_machine();
+  EXPECT_EQ(named(diagnose(facts).rungs, "sgx").verdict, Verdict::kNo);
+  EXPECT_NE(named(diagnose(facts).rungs, "sgx").detail.find("/dev/sgx_enclave"), std::string::npos);
+  facts.sgx_enclave = {true, 0};
+  facts.cpu_has_sgx = facts.cpu_has_sgx2 = facts.sgx_enter_exists = true;
+  EXPECT_EQ(named(diagnose(facts).rungs, "sgx").verdict, Verdict::kYes);
+  EXPECT_EQ(named(diagnose(facts).devices, "SGX").verdict, Verdict::kYes);
+  facts.cpu_has_sgx2 = false;
+  EXPECT_NE(named(diagnose(facts).rungs, "sgx").remedy.find("SGX2"), std::string::npos);
+  facts.sgx_enter_exists = false;
+  EXPECT_NE(named(diagnose(facts).rungs, "sgx").remedy.find("Linux 6.0"), std::string::npos);
+  facts.sgx_is_emulated = true;
+  EXPECT_EQ(named(diagnose(facts).rungs, "sgx").verdict, Verdict::kPartial);
+  EXPECT_EQ(named(diagnose(facts).devices, "SGX").verdict, Verdict::kPartial);
+}
+
 TEST(Machine, ProbingAgreesWithTheKernelsOwnWords) {
   const MachineFacts facts = probe_machine();
   EXPECT_TRUE(facts.is_x86_64);

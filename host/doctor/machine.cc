@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -22,6 +23,8 @@
 
 #include "base/file.h"
 #include "base/local_socket.h"
+#include "host/hardware/driver.h"
+#include "host/hardware/vdso.h"
 #include "processor/launch/launch.h"
 
 namespace coffer::doctor {
@@ -73,6 +76,8 @@ void probe_cpu(MachineFacts& facts) {
   facts.sha = bit(extended.ebx, 29);
   facts.rdseed = bit(extended.ebx, 18);
   facts.cpu_has_sgx = bit(extended.ebx, 2);
+  constexpr unsigned kSgxLeaf = 0x12;
+  facts.cpu_has_sgx2 = facts.cpu_has_sgx && bit(cpuid(kSgxLeaf).eax, 1);
   if (facts.xsave) {
     const std::uint64_t saved = extended_control_register();
     facts.avx2 = bit(extended.ebx, 5) && (saved & 0x6) == 0x6;
@@ -138,6 +143,14 @@ Trial try_open(const char* device) {
   return file ? Trial{true, 0} : Trial{false, errno};
 }
 
+Trial try_sgx(MachineFacts& facts) {
+  const FileDescriptor device(open(host::hardware::kDevice, O_RDWR | O_CLOEXEC));
+  if (!device) return {false, errno};
+  struct stat status{};
+  facts.sgx_is_emulated = fstat(device.get(), &status) == 0 && !S_ISCHR(status.st_mode);
+  return {true, 0};
+}
+
 Trial try_connect(const std::string& path) {
   const Connected connected = connect_to(path, SocketKind::kPackets);
   return {static_cast<bool>(connected.socket), connected.error};
@@ -179,7 +192,8 @@ MachineFacts probe_machine() {
   facts.user_namespaces = try_user_namespaces();
   facts.ptrace_scope = read_ptrace_scope();
   facts.kvm = try_open("/dev/kvm");
-  facts.sgx_enclave = try_open("/dev/sgx_enclave");
+  facts.sgx_enclave = try_sgx(facts);
+  facts.sgx_enter_exists = host::hardware::find_enter_function() != nullptr;
   facts.daemon_socket = processor::daemon_socket();
   if (!facts.daemon_socket.empty()) facts.daemon = try_connect(facts.daemon_socket);
   return facts;

@@ -20,7 +20,7 @@ struct MachineFacts {
   // CPU features, as far as the kernel lets programs use them.
   bool aes = false, pclmul = false, sha = false, avx2 = false, avx512 = false;
   bool rdrand = false, rdseed = false, xsave = false, fsgsbase = false;
-  bool cpu_has_sgx = false;
+  bool cpu_has_sgx = false, cpu_has_sgx2 = false;
 
   // Kernel facilities.
   Trial secret_memory;                    // memfd_secret: made, mapped and touched
@@ -37,8 +37,10 @@ struct MachineFacts {
   Trial daemon;               // connected
 
   // Devices.
-  Trial kvm;          // /dev/kvm opened
-  Trial sgx_enclave;  // /dev/sgx_enclave opened
+  Trial kvm;                      // /dev/kvm opened
+  Trial sgx_enclave;              // /dev/sgx_enclave opened
+  bool sgx_is_emulated = false;   // ... by `coffer emulate`: it is no device of the kernel's
+  bool sgx_enter_exists = false;  // the kernel's vDSO has the function that enters enclaves
 };
 
 // Asks the machine. Starts two short-lived children to try what cannot be undone; changes nothing else.

@@ -22,6 +22,7 @@ namespace coffer {
 enum class RungKind {
   kInline,   // the software processor in this process; DEBUG images only; protects nothing
   kProcess,  // the software processor in a process of its own, the cell
+  kSgx,      // SGX hardware, through Linux's /dev/sgx_enclave and its vDSO
 };
 
 struct Mount {
@@ -33,7 +34,7 @@ struct Mount {
 struct LoadOptions {
   RungKind rung = RungKind::kProcess;
   // Bytes of protected memory that the enclave uses at once; what it has beyond that is paged out, encrypted. 0: room
-  // for everything.
+  // for everything. Not for kSgx, where the operating system shares the machine's out.
   std::uint64_t epc_size = 0;
   bool fast_paths = true;  // patch ENCLU and system-call sites (software rungs; the measurement does not change)
 };

@@ -1,11 +1,5 @@
 #include "processor/carrier/entry_loop.h"
 
-#include <linux/futex.h>
-#include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#include <ctime>
-
 #include <cerrno>
 #include <csignal>
 
@@ -16,32 +10,6 @@ namespace coffer::processor {
 
 using boundary::EnterCommand;
 using boundary::Request;
-
-namespace {
-
-void answer(Registers& registers, std::int64_t result, std::uint64_t a = 0, std::uint64_t b = 0) {
-  registers = {static_cast<std::uint64_t>(EnterCommand::kReturn), static_cast<std::uint64_t>(result), a, b, 0};
-}
-
-}  // namespace
-
-void ParkingLot::park(std::uint32_t thread, std::uint64_t timeout) {
-  std::atomic<std::uint32_t>& word = places_[thread].word;
-  if (word.exchange(0, std::memory_order_acquire) == 1) return;
-  timespec time{};
-  time.tv_sec = static_cast<time_t>(timeout / 1'000'000'000);
-  time.tv_nsec = static_cast<long>(timeout % 1'000'000'000);
-  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, timeout == boundary::kNoTimeout ? nullptr : &time, nullptr, 0);
-  word.store(0, std::memory_order_relaxed);
-}
-
-void ParkingLot::unpark(std::uint64_t thread) {
-  if (thread >= count_) return;
-  std::atomic<std::uint32_t>& word = places_[thread].word;
-  if (word.exchange(1, std::memory_order_release) == 0) {
-    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-  }
-}
 
 namespace {
 
@@ -102,59 +70,21 @@ std::int64_t remove_pages(SoftEnclave& enclave, std::uint64_t address, std::uint
   return 0;
 }
 
-bool ParkingLot::go_inside(std::uint32_t thread, bool look) {
-  Place& place = places_[thread];
-  // Sequentially consistent, as in interrupt(): one of the two sees the other.
-  place.inside.store(true);
-  if (!look || place.notice.load() == 0 || place.notice.exchange(0) == 0) return false;
-  ::syscall(SYS_futex, &place.notice, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-  return true;
-}
-
-void ParkingLot::interrupt(SoftEnclave& enclave, std::uint64_t thread) {
-  if (thread >= count_) return;
-  unpark(thread);
-  Place& place = places_[thread];
-  place.notice.store(1);
-  // An interrupt is lost where the thread is just on its way in, so it is repeated, with time to run in between; not
-  // for ever, because one that serves turns counts as inside while it waits for the next.
-  constexpr timespec kPause{0, 100'000};
-  constexpr int kTries = 50;
-  for (int i = 0; i < kTries && place.notice.load() != 0 && place.inside.load(); ++i) {
-    interrupt_thread(enclave, place.tcs_offset.load());
-    ::syscall(SYS_futex, &place.notice, FUTEX_WAIT_PRIVATE, 1, &kPause, nullptr, 0);
-  }
-}
-
 bool EntryLoop::serve_locally(Registers& registers) {
+  if (serve_waiting(lot_, thread_, registers)) return true;
   switch (static_cast<Request>(registers.rdi)) {
-    case Request::kPark:
-      lot_.park(thread_, registers.rsi);
-      answer(registers, 0);
-      return true;
-    case Request::kUnpark:
-      lot_.unpark(registers.rsi);
-      answer(registers, 0);
-      return true;
-    case Request::kClock: {
-      timespec now{};
-      const int failed = ::clock_gettime(static_cast<clockid_t>(registers.rsi), &now);
-      answer(registers, failed != 0 ? -EINVAL : 0, static_cast<std::uint64_t>(now.tv_sec),
-             static_cast<std::uint64_t>(now.tv_nsec));
-      return true;
-    }
     case Request::kRestrictPages:
-      answer(registers, restrict_pages(enclave_, registers.rsi, registers.rdx, registers.r8));
+      answer_locally(registers, restrict_pages(enclave_, registers.rsi, registers.rdx, registers.r8));
       return true;
     case Request::kTrimPages:
-      answer(registers, trim_pages(enclave_, registers.rsi, registers.rdx));
+      answer_locally(registers, trim_pages(enclave_, registers.rsi, registers.rdx));
       return true;
     case Request::kRemovePages:
-      answer(registers, remove_pages(enclave_, registers.rsi, registers.rdx));
+      answer_locally(registers, remove_pages(enclave_, registers.rsi, registers.rdx));
       return true;
     case Request::kYield:
       ::sched_yield();
-      answer(registers, 0);
+      answer_locally(registers, 0);
       return true;
     case Request::kCounter: {
       const auto counted = enclave_.counter({.operation = static_cast<boundary::CounterOperation>(registers.rsi),
@@ -165,8 +95,10 @@ bool EntryLoop::serve_locally(Registers& registers) {
       return true;
     }
     case Request::kInterrupt:
-      if (registers.rsi != thread_) lot_.interrupt(enclave_, registers.rsi);
-      answer(registers, 0);
+      if (registers.rsi != thread_) {
+        lot_.interrupt(registers.rsi, [this](std::uint64_t tcs) { (void)interrupt_thread(enclave_, tcs); });
+      }
+      answer_locally(registers, 0);
       return true;
     default:
       return false;

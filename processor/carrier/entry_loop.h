@@ -6,41 +6,13 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 
 #include "boundary/calls.h"
 #include "boundary/counters.h"
+#include "processor/carrier/parking_lot.h"
 #include "processor/entry.h"
 
 namespace coffer::processor {
-
-// Where threads of one enclave sleep, are woken and are interrupted. Thread-safe.
-class ParkingLot {
- public:
-  explicit ParkingLot(std::uint32_t threads) : places_(new Place[threads]), count_(threads) {}
-  // Where `thread` is entered; before it is.
-  void settle(std::uint32_t thread, std::uint64_t tcs_offset) { places_[thread].tcs_offset = tcs_offset; }
-  // Sleeps until unpark(thread), the timeout (ns, kNoTimeout: none), or spuriously.
-  void park(std::uint32_t thread, std::uint64_t timeout);
-  void unpark(std::uint64_t thread);
-  // Wakes `thread` where it sleeps; where it is inside, makes it leave by AEX, and its loop enter at CSSA 1 before it
-  // resumes. Returns when that is certain.
-  void interrupt(SoftEnclave& enclave, std::uint64_t thread);
-  // Of the thread's own loop, around each EENTER and ERESUME. With `look`, true where interrupt() came since the last
-  // look: the enclave's handler is to look at the interrupted state before anything is resumed.
-  bool go_inside(std::uint32_t thread, bool look);
-  void come_out(std::uint32_t thread) { places_[thread].inside.store(false, std::memory_order_release); }
-
- private:
-  struct alignas(64) Place {
-    std::atomic<std::uint32_t> word{0};    // 1: woken before it slept
-    std::atomic<std::uint32_t> notice{0};  // 1: interrupted
-    std::atomic<bool> inside{false};
-    std::atomic<std::uint64_t> tcs_offset{0};
-  };
-  std::unique_ptr<Place[]> places_;
-  std::uint32_t count_;
-};
 
 struct LoopOutcome {
   bool dead = false;  // the enclave thread cannot go on; `exception` says why
