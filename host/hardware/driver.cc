@@ -33,7 +33,7 @@ int protection_of(sgx::SecinfoFlags flags) {
          (flags.executable() ? PROT_EXEC : 0);
 }
 
-bool passes(int error) { return error == EINTR || error == EAGAIN || error == EBUSY; }
+bool passes(int error) { return error == EINTR || error == EAGAIN; }
 
 Error explain_init(int error, const sgx::Sigstruct& sigstruct) {
   if (error == EPERM) {
@@ -114,7 +114,7 @@ Result<void> Driver::add_piece(std::uint64_t offset, const sgx::Secinfo& secinfo
                                   .count = 0};
     const bool failed = ::ioctl(device_.get(), SGX_IOC_ENCLAVE_ADD_PAGES, &request) != 0;
     done += request.count;
-    if (!failed || (request.count != 0 && passes(errno)) || errno == EINTR) continue;
+    if (!failed || passes(errno)) continue;
     if (errno == ENOMEM) {
       return fail(ErrorKind::kSystem, "EADD: no page of the EPC is free; end other enclaves, or give the machine more");
     }
@@ -206,13 +206,11 @@ std::uint64_t Driver::change(unsigned long number, Request request, int* error) 
 std::int64_t Driver::restrict_pages(std::uint64_t address, std::uint64_t pages, std::uint64_t permissions) {
   if (!are_pages(address, pages)) return -EINVAL;
   int error = 0;
-  (void)change(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
-               sgx_enclave_restrict_permissions{.offset = address - base_,
-                                                .length = pages * kPageSize,
-                                                .permissions = permissions,
-                                                .result = 0,
-                                                .count = 0},
-               &error);
+  (void)change(
+      SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS,
+      sgx_enclave_restrict_permissions{
+          .offset = address - base_, .length = pages * kPageSize, .permissions = permissions, .result = 0, .count = 0},
+      &error);
   return -error;
 }
 

@@ -82,10 +82,6 @@ bool EntryLoop::serve_locally(Registers& registers) {
     case Request::kRemovePages:
       answer_locally(registers, remove_pages(enclave_, registers.rsi, registers.rdx));
       return true;
-    case Request::kYield:
-      ::sched_yield();
-      answer_locally(registers, 0);
-      return true;
     case Request::kCounter: {
       const auto counted = enclave_.counter({.operation = static_cast<boundary::CounterOperation>(registers.rsi),
                                              .id = registers.rdx,
