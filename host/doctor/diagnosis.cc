@@ -63,7 +63,10 @@ Finding sgx_rung(const MachineFacts& facts) {
     sgx.detail = "the CPU has no SGX2, or the firmware hides it";
     sgx.remedy = "use a CPU with SGX2: memory inside is added while an enclave runs";
   } else {
-    return yes(sgx.name, "Intel SGX through /dev/sgx_enclave; not yet confirmed on silicon (docs/design/sgx-rung.md)");
+    sgx.verdict = Verdict::kPartial;
+    sgx.detail = "Intel SGX through /dev/sgx_enclave";
+    sgx.meaning = "never run on silicon, where CPUID inside stops a program's start (docs/design/sgx-rung.md)";
+    sgx.remedy = "use --rung process";
   }
   return sgx;
 }
