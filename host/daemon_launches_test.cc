@@ -1,4 +1,5 @@
-// A thousand launches through cofferd leave nothing in it: no process, no descriptor, no account.
+// A thousand launches through cofferd leave nothing in it and nothing in the host: no process, descriptor, thread,
+// file, account or memory.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -7,17 +8,20 @@
 #include <array>
 #include <csignal>
 #include <cstdlib>
-#include <fstream>
 #include <thread>
 
 #include <gtest/gtest.h>
 
 #include "host/testing/enclaves.h"
+#include "host/testing/holdings.h"
 
 namespace coffer::host {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::files_left;
+using testing::Holdings;
+using testing::holdings_of;
 using testing::Streams;
 
 class RunningDaemon {
@@ -56,20 +60,7 @@ class RunningDaemon {
   RunningDaemon(const RunningDaemon&) = delete;
   RunningDaemon& operator=(const RunningDaemon&) = delete;
 
-  [[nodiscard]] std::size_t children() const {
-    const std::string name = std::to_string(pid_);
-    std::ifstream list("/proc/" + name + "/task/" + name + "/children");
-    std::size_t count = 0;
-    for (pid_t pid = 0; list >> pid;) ++count;
-    return count;
-  }
-  // Nothing where this user may not look: the daemon is not dumpable.
-  [[nodiscard]] std::optional<std::size_t> descriptors() const {
-    std::error_code error;
-    const std::filesystem::directory_iterator folder("/proc/" + std::to_string(pid_) + "/fd", error);
-    if (error) return std::nullopt;
-    return static_cast<std::size_t>(std::distance(folder, {}));
-  }
+  [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
   std::string socket_;
@@ -91,21 +82,38 @@ TEST(DaemonLaunches, LeaveNothingBehind) {
     ASSERT_TRUE(status) << status.error().message;
     ASSERT_EQ(status->code, i % 200) << status->detail;
   };
-  for (int i = 0; i < 5; ++i) launch(i);  // what it keeps, it keeps from here
+  for (int i = 0; i < 20; ++i) launch(i);  // what it keeps, it keeps from here
+  const auto children = [&] { return holdings_of(daemon.pid()).children; };
   const auto gone = [&] {
-    for (int tries = 0; tries < 2000 && daemon.children() != 0; ++tries) std::this_thread::sleep_for(5ms);
-    return daemon.children() == 0;
+    for (int tries = 0; tries < 2000 && children() != 0; ++tries) std::this_thread::sleep_for(5ms);
+    return children() == 0;
   };
   ASSERT_TRUE(gone());
-  const auto before = daemon.descriptors();
+  const Holdings daemon_before = holdings_of(daemon.pid());
+  const Holdings host_before = holdings_of(::getpid());
+  const std::size_t files_before = files_left();
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   constexpr int kLaunches = 100;
 #else
   constexpr int kLaunches = 1000;
 #endif
   for (int i = 0; i < kLaunches && !HasFatalFailure(); ++i) launch(i);
-  EXPECT_TRUE(gone()) << daemon.children() << " processes left";
-  EXPECT_EQ(daemon.descriptors(), before);
+  EXPECT_TRUE(gone()) << children() << " processes left";
+  const Holdings daemon_after = holdings_of(daemon.pid());
+  const Holdings host_after = holdings_of(::getpid());
+  EXPECT_EQ(daemon_after.descriptors, daemon_before.descriptors);
+  EXPECT_EQ(daemon_after.threads, daemon_before.threads);
+  EXPECT_EQ(host_after.descriptors, host_before.descriptors);
+  EXPECT_EQ(host_after.threads, host_before.threads);
+  EXPECT_EQ(host_after.children, host_before.children);
+  EXPECT_EQ(files_left(), files_before);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  // As without the daemon: the allocators may keep a little, a page for each launch would be 4000 KiB.
+  EXPECT_LE(daemon_after.resident_kib, daemon_before.resident_kib + 1000);
+  EXPECT_LE(daemon_after.mapped_kib, daemon_before.mapped_kib + 1000);
+  EXPECT_LE(host_after.resident_kib, host_before.resident_kib + 2000);
+  EXPECT_LE(host_after.mappings, host_before.mappings + 20);
+#endif
 }
 
 }  // namespace

@@ -6,50 +6,20 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
-#include <fstream>
-#include <set>
-#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "host/testing/enclaves.h"
+#include "host/testing/holdings.h"
 
 namespace coffer::host {
 namespace {
 
+using testing::files_left;
+using testing::Holdings;
+using testing::holdings_of;
 using testing::Setting;
 using testing::Streams;
-
-std::size_t entries(const std::filesystem::path& folder) {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
-}
-
-// What this process has of the system, as the system counts it.
-struct Holdings {
-  std::size_t mappings = 0, mapped_kib = 0, resident_kib = 0, descriptors = 0, threads = 0, children = 0, files = 0;
-};
-
-Holdings count_holdings() {
-  Holdings now;
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) ++now.mappings;
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    unsigned long value = 0;
-    if (std::sscanf(line.c_str(), "VmSize: %lu", &value) == 1) now.mapped_kib = value;
-    if (std::sscanf(line.c_str(), "VmRSS: %lu", &value) == 1) now.resident_kib = value;
-  }
-  now.descriptors = entries("/proc/self/fd");
-  now.threads = entries("/proc/self/task");
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream list(task.path() / "children");
-    for (pid_t pid = 0; list >> pid;) ++now.children;
-  }
-  for (const auto& folder : {std::filesystem::path("/dev/shm"), testing::scratch(), testing::scratch() / "home"}) {
-    now.files += entries(folder);
-  }
-  return now;
-}
 
 class Launches : public ::testing::TestWithParam<Setting> {};
 
@@ -68,7 +38,8 @@ TEST_P(Launches, LeaveNothingBehind) {
     ASSERT_EQ(status->code, i % 200) << status->detail;
   };
   for (int i = 0; i < 20; ++i) launch(i);  // what the library and the allocator keep, they keep from here
-  const Holdings before = count_holdings();
+  const Holdings before = holdings_of(::getpid());
+  const std::size_t files_before = files_left();
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   constexpr int kLaunches = 100;
 #else
@@ -77,11 +48,11 @@ TEST_P(Launches, LeaveNothingBehind) {
   const auto start = std::chrono::steady_clock::now();
   for (int i = 0; i < kLaunches && !HasFatalFailure(); ++i) launch(i);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
-  const Holdings after = count_holdings();
+  const Holdings after = holdings_of(::getpid());
   EXPECT_EQ(after.descriptors, before.descriptors);
   EXPECT_EQ(after.threads, before.threads);
   EXPECT_EQ(after.children, before.children);
-  EXPECT_EQ(after.files, before.files);
+  EXPECT_EQ(files_left(), files_before);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   // The allocator may keep a few heaps more; a page a launch would be 4000 KiB, a mapping a launch 1000.
   EXPECT_LE(after.mappings, before.mappings + 20);

@@ -50,7 +50,8 @@ struct LeafOutcome {
 
 // A TCS page's contents, kept by the processor: on hardware no software can read or write them either.
 struct ThreadState {
-  Lane* lane = nullptr;       // the logical processor inside, while busy; first, because entry.S reads it
+  // The logical processor inside, while busy; first, because entry.S reads it. Whoever interrupts looks at it unasked.
+  std::atomic<Lane*> lane{nullptr};
   std::uint64_t left_fs = 0;  // the FS base of an EEXIT through the exit gate, for the next EENTER; 0: none
   std::uint64_t offset = 0;   // of the TCS page in ELRANGE
   sgx::Tcs tcs;
@@ -62,6 +63,11 @@ struct ThreadState {
   std::uint64_t checked_generation = 0;
   std::uint32_t checked_frame = 0;
 };
+
+// CSSA of a TCS whose `busy` the caller holds. EBLOCK and EWB look at it meanwhile, from other threads.
+inline void set_cssa(sgx::Tcs& tcs, std::uint32_t cssa) {
+  std::atomic_ref(tcs.current_ssa).store(cssa, std::memory_order_relaxed);
+}
 
 // The checks of a TCS that each EENTER makes too, and the one of its reserved bytes. No processor here has CET.
 [[nodiscard]] bool tcs_well_formed(const sgx::Tcs& tcs);

@@ -79,7 +79,7 @@ void prepare_lane(Lane& lane, SoftEnclave& enclave, ThreadState& thread) {
   lane.exit_kind = ExitKind::kNone;
   lane.tcs_address = enclave.base() + thread.offset;
   lane.xsave_mask = enclave.secs().attributes.xfrm;
-  thread.lane = &lane;
+  thread.lane.store(&lane, std::memory_order_release);
 }
 
 EnterOutcome finish(Lane& lane, Registers& registers) {
@@ -202,7 +202,7 @@ EnterOutcome start_at_entry(SoftEnclave& enclave, ThreadState& thread, Registers
 
 void end_entry(Lane& lane) {
   ThreadState& thread = *lane.thread;
-  thread.lane = nullptr;
+  thread.lane.store(nullptr, std::memory_order_relaxed);
   lane.thread = nullptr;
   thread.busy.store(false, std::memory_order_release);
 }
@@ -237,7 +237,7 @@ ServeEnd serve_turns(SoftEnclave& enclave, std::uint64_t tcs_offset, boundary::S
     lane->turns = 0;
   }
   // Free until a turn comes.
-  thread.lane = nullptr;
+  thread.lane.store(nullptr, std::memory_order_relaxed);
   thread.left_fs = lane->enclave_fs;
   thread.busy.store(false, std::memory_order_release);
   if (!usual) return ServeEnd::kRefused;
@@ -266,10 +266,10 @@ LeafOutcome begin_resume(SoftEnclave& enclave, std::uint64_t tcs_offset, Lane** 
   prepare_lane(*lane, enclave, *thread);
   load_frame(*lane, frame);
   if (!canonical(lane->iret_frame[0]) || !canonical(lane->enclave_fs) || !canonical(lane->enclave_gs)) {
-    thread->lane = nullptr;
+    thread->lane.store(nullptr, std::memory_order_relaxed);
     return give_up(*thread, general_protection()).leaf;
   }
-  --tcs.current_ssa;
+  set_cssa(tcs, tcs.current_ssa - 1);
   lane->ssa_gpr = frame.gpr;
   *ready = lane;
   return {};
@@ -309,7 +309,7 @@ static LeafOutcome edeccssa(const SoftEnclave& enclave, ThreadState& thread) {
   if (thread.tcs.current_ssa == 0) return general_protection();
   const std::uint32_t below = thread.tcs.current_ssa - 1;
   if (!enclave.frame_usable(thread, below)) return page_fault(enclave.base() + enclave.frame_offset(thread, below));
-  thread.tcs.current_ssa = below;
+  set_cssa(thread.tcs, below);
   return {};
 }
 
@@ -395,7 +395,7 @@ extern "C" std::uint64_t coffer_gate_leaf(Lane* lane, const LeafOperands* operan
 bool interrupt_thread(SoftEnclave& enclave, std::uint64_t tcs_offset) {
   ThreadState* thread = enclave.thread_at(tcs_offset);
   if (thread == nullptr || !thread->busy.load(std::memory_order_acquire)) return false;
-  Lane* lane = thread->lane;
+  const Lane* lane = thread->lane.load(std::memory_order_acquire);
   if (lane == nullptr) return false;
   return ::syscall(SYS_tgkill, ::getpid(), lane->thread_id, interrupt_signal()) == 0;
 }

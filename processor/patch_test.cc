@@ -67,7 +67,7 @@ TEST_F(FastPaths, CountWhatTheyPatch) {
   TestEnclave made = build({.layout = with_sites({good_site()})});
   auto counts = apply_fast_paths(*made.enclave, TE_LAYOUT);
   ASSERT_TRUE(counts) << counts.error().message;
-  EXPECT_EQ(counts->enclu_sites, 4u) << "EEXIT, the exit site, the leaf command, the body; not the raw ENCLU";
+  EXPECT_EQ(counts->enclu_sites, 5u) << "EEXIT, the exit site, two leaf commands, the body; not the raw ENCLU";
   EXPECT_EQ(counts->accept_sites, 0u);
   EXPECT_EQ(counts->syscall_sites, 1u);
   EXPECT_FALSE(code_is_untouched(made));

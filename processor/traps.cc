@@ -212,7 +212,7 @@ void asynchronous_exit(ucontext_t* context, Lane& lane, const ExceptionInfo* exc
   const SoftEnclave& enclave = *lane.enclave;
   sgx::Tcs& tcs = lane.thread->tcs;
   save_frame(context, lane, exception);
-  ++tcs.current_ssa;
+  set_cssa(tcs, tcs.current_ssa + 1);
   lane.exception = exception == nullptr ? ExceptionInfo{} : *exception;
   if (exception != nullptr && !enclave.debug()) lane.exception.address &= ~(sgx::kPageSize - 1);  // as CR2 on AEX
   lane.exception.rip = get(context, REG_RIP) - enclave.base();

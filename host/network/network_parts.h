@@ -25,8 +25,17 @@ struct NetworkService::Socket {
   int family = 0, type = 0;
   std::mutex mutex;            // one thread receives at a time, so that `received` says where its bytes stand
   std::uint64_t received = 0;  // bytes taken from a stream so far
-  std::mutex watch_mutex;      // guards what follows
+  std::mutex watch_mutex;      // guards what follows; taken before a poller's
+  bool closed = false;         // the enclave has; who still holds it registers it nowhere any more
   std::vector<std::pair<std::weak_ptr<Poller>, std::uint64_t>> watched;  // where it is registered, to be forgotten
+
+  // Pollers that are no more go with it. `watch_mutex` is held.
+  void forget_watcher(const Poller& poller, std::uint64_t token) {
+    std::erase_if(watched, [&](const auto& each) {
+      const auto watcher = each.first.lock();
+      return !watcher || (watcher.get() == &poller && each.second == token);
+    });
+  }
 };
 
 struct NetworkService::Entry {

@@ -137,6 +137,7 @@ Answer NetworkService::close(std::uint64_t handle) {
   }
   if (!closed.socket) return {};
   const std::scoped_lock guard(closed.socket->watch_mutex);
+  closed.socket->closed = true;
   for (const auto& [watcher, token] : closed.socket->watched) {
     if (const auto poller = watcher.lock(); poller) {
       const std::scoped_lock poller_guard(poller->mutex);

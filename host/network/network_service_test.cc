@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <random>
@@ -167,6 +168,35 @@ TEST_F(NetworkServiceTest, BytesComeAlongWithTheirEvent) {
   ASSERT_EQ(ask(Request::kSocketSend, client, 5).result, 5);
   EXPECT_EQ(ask(Request::kSocketClose, static_cast<std::uint64_t>(accepted.result)).result, 0);
   EXPECT_EQ(ask(Request::kPollerWait, poller, 0, 0, 8).result, 0);
+}
+
+// One thread registers sockets while another closes them: neither waits for the other for ever, and nobody hears of a
+// socket after its close.
+TEST_F(NetworkServiceTest, RegisteringAndClosingAtOnce) {
+  constexpr int kRounds = 300;
+  const auto poller = static_cast<std::uint64_t>(ask(Request::kPollerOpen).result);
+  std::atomic<std::uint64_t> handle{0};
+  std::atomic<int> closed{0};
+  std::thread closer([&] {
+    for (int round = 1; round <= kRounds; ++round) {
+      handle.wait(0);
+      EXPECT_EQ(service.serve(Request::kSocketClose, {handle.exchange(0), 0, 0, 0}, {}, 1).result, 0);
+      closed.store(round);
+    }
+  });
+  for (int round = 1; round <= kRounds; ++round) {
+    const std::uint64_t opened = open();
+    const PollerChange change{PollerOperation::kAdd, static_cast<std::int32_t>(opened), EPOLLIN | EPOLLHUP, 0, 77};
+    std::memcpy(area.data(), &change, sizeof(change));
+    handle.store(opened);
+    handle.notify_one();
+    while (closed.load() < round) {
+      const auto result = ask(Request::kPollerWait, poller, 1, 0, 0).result;
+      EXPECT_TRUE(result == 0 || result == -EBADF) << result;
+    }
+    EXPECT_EQ(ask(Request::kPollerWait, poller, 0, 0, 8).result, 0);
+  }
+  closer.join();
 }
 
 TEST_F(NetworkServiceTest, AnyRequestWithAnyArguments) {

@@ -54,6 +54,10 @@ int NetworkService::change(const PollerChange& change, const std::shared_ptr<Pol
   epoll_event event{};
   event.events = change.events & kEvents;
   event.data.u64 = change.token;
+  // In this order, as close() takes them.
+  const std::shared_ptr<Socket>& socket = entry.socket;
+  const auto watching = socket ? std::unique_lock(socket->watch_mutex) : std::unique_lock<std::mutex>();
+  if (socket && socket->closed) return EBADF;
   const std::scoped_lock guard(poller->mutex);
   int result = 0;
   switch (change.operation) {
@@ -63,20 +67,20 @@ int NetworkService::change(const PollerChange& change, const std::shared_ptr<Pol
       result = ::epoll_ctl(poller->set.get(), EPOLL_CTL_ADD, file, &event);
       if (result != 0 && errno == EEXIST) result = ::epoll_ctl(poller->set.get(), EPOLL_CTL_MOD, file, &event);
       if (result != 0) return errno;
-      poller->registrations[change.token] = {entry.socket, (change.flags & boundary::kPollerPrefetch) != 0 &&
-                                                               entry.socket && entry.socket->type == SOCK_STREAM};
-      break;
+      poller->registrations[change.token] = {
+          socket, (change.flags & boundary::kPollerPrefetch) != 0 && socket && socket->type == SOCK_STREAM};
+      if (socket) {
+        socket->forget_watcher(*poller, change.token);
+        socket->watched.emplace_back(poller, change.token);
+      }
+      return 0;
     case PollerOperation::kRemove:
       poller->registrations.erase(change.token);
+      if (socket) socket->forget_watcher(*poller, change.token);
       return ::epoll_ctl(poller->set.get(), EPOLL_CTL_DEL, file, nullptr) == 0 ? 0 : errno;
     default:
       return EINVAL;
   }
-  if (change.operation == PollerOperation::kAdd && entry.socket) {
-    const std::scoped_lock watch_guard(entry.socket->watch_mutex);
-    entry.socket->watched.emplace_back(poller, change.token);
-  }
-  return 0;
 }
 
 Answer NetworkService::wait_poller(const Call& call, const std::shared_ptr<Poller>& poller) {

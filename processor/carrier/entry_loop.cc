@@ -65,7 +65,14 @@ std::int64_t remove_pages(SoftEnclave& enclave, std::uint64_t address, std::uint
   if (!are_pages(enclave, address, pages)) return -EINVAL;
   const std::uint64_t first = address - enclave.base();
   for (std::uint64_t at = first; at < first + pages * sgx::kPageSize; at += sgx::kPageSize) {
-    if (!enclave.eremove(at).ok()) return -EBUSY;
+    LeafOutcome outcome = enclave.eremove(at);
+    // Evicted since it was trimmed: it comes back first, and may be evicted again meanwhile.
+    constexpr int kTries = 64;
+    for (int i = 0; i < kTries && outcome.fault == LeafOutcome::Fault::kPageFault && enclave.supply() != nullptr; ++i) {
+      if (enclave.supply()->resolve({.offset = at}) == FaultAnswer::kLost) break;
+      outcome = enclave.eremove(at);
+    }
+    if (!outcome.ok()) return -EBUSY;
   }
   return 0;
 }

@@ -188,7 +188,9 @@ TEST_F(ControlTest, AnyMessagesInAnyOrderHaveTheirAnswer) {
   std::atomic<bool> over{false};
   std::thread writer([&] {
     std::mt19937_64 noise(seed + 1);
+#if !defined(__SANITIZE_THREAD__)  // a race with a host of another process is what this is about
     while (!over) std::atomic_ref(arena_[noise() % kArenaSize]).store(static_cast<std::byte>(noise()));
+#endif
   });
   const auto any = [&]() -> std::uint64_t {
     const std::array<std::uint64_t, 6> interesting = {0, address(), kArenaSize, TE_SIZE, sgx::kPageSize, random()};

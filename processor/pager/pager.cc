@@ -1,5 +1,6 @@
 #include "processor/pager/pager.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@ using sgx::SecinfoFlags;
 namespace {
 
 // Slots that stay in reserve: a VA page takes a frame, and the EPC must not be full when the last slot is used.
+constexpr int kMostTries = 100'000;  // of EWB, for threads that are just on their way in
 constexpr std::uint32_t kSlotReserve = 128;
 
 // The least of the EPC that must be pageable for a program to run: its threads' stacks and SSA frames, the operands of
@@ -209,10 +211,19 @@ std::uint32_t Pager::evict(std::uint64_t first, std::uint32_t count) {
   std::uint32_t written = 0;
   (void)enclave_.eblock(first * kPageSize, ready, &blocked);
   if (blocked != 0) {
-    enclave_.translations_flushed();  // completes the cycle before, so that ETRACK may begin another
-    (void)enclave_.etrack();
-    enclave_.translations_flushed();
-    (void)enclave_.ewb(first * kPageSize, std::span(pages).first(blocked), std::span(slots).first(blocked), &written);
+    // A thread on its way in counts as inside, with an epoch that may be old or an SSA frame that it is about to find
+    // blocked. That passes; a page that stayed blocked would be lost to the enclave.
+    LeafOutcome outcome = leaf_error(sgx::LeafError::kNotTracked);
+    for (int tries = 0; tries < kMostTries && outcome.error == sgx::LeafError::kNotTracked; ++tries) {
+      if (tries != 0) ::sched_yield();
+      enclave_.translations_flushed();  // completes the cycle before, so that ETRACK may begin another
+      (void)enclave_.etrack();
+      enclave_.translations_flushed();
+      std::uint32_t more = 0;
+      outcome = enclave_.ewb((first + written) * kPageSize, std::span(pages).subspan(written, blocked - written),
+                             std::span(slots).subspan(written, blocked - written), &more);
+      written += more;
+    }
   }
   for (std::uint32_t i = 0; i < ready; ++i) {
     if (i < written) {

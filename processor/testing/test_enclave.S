@@ -46,6 +46,21 @@ coffer_test_code_begin:
     je .Lstacks
     cmp $TE_CMD_EXIT_SITE, %rdi
     je .Lexit_site
+    cmp $TE_CMD_EXCEPTION, %rdi
+    je .Lexception
+    cmp $TE_CMD_FILL, %rdi
+    je .Lfill
+    cmp $TE_CMD_SUM, %rdi
+    je .Lsum
+    cmp $TE_CMD_LOAD, %rdi
+    je .Lload
+    cmp $TE_CMD_STORE, %rdi
+    je .Lstore
+    cmp $TE_CMD_RESUME, %rdi
+    je .Lresume
+    cmp $TE_CMD_QUIET_LEAF, %rdi
+    je .Lquiet_leaf
+.Lidentify:
     mov %rax, %rdi
     mov %rbx, %rsi
     mov %rcx, %rdx
@@ -84,6 +99,50 @@ coffer_test_code_begin:
     mov %rdx, %r9
     mov %rbx, %rdx
     mov %rcx, %r8
+    jmp .Lexit
+
+.Lexception:
+    cmpl $3, DATA(TE_HANDLER)
+    jne .Lidentify
+    mov $TE_DENIED, %edi
+    jmp .Lexit
+.Lresume:
+    mov $1, %edi
+    jmp .Lexit
+.Lquiet_leaf:
+    mov %rsi, %rax
+    mov %rdx, %rbx
+    mov %r8, %rcx
+    mov %r9, %rdx
+    mov %gs:TE_GS_TCS, %r10
+    ENCLU_SITE
+    mov %rax, %rsi
+    jmp .Lgood
+.Lfill:
+    mov $512, %ecx
+1:  mov %rdx, (%rsi)
+    add %r8, %rdx
+    add $8, %rsi
+    dec %ecx
+    jnz 1b
+    jmp .Lgood
+.Lsum:
+    mov $512, %ecx
+    xor %eax, %eax
+1:  rol $7, %rax
+    xor (%rsi), %rax
+    add $8, %rsi
+    dec %ecx
+    jnz 1b
+    mov %rax, %rsi
+    jmp .Lgood
+.Lload:
+    mov (%rsi), %rsi
+    jmp .Lgood
+.Lstore:
+    mov %rdx, (%rsi)
+.Lgood:
+    xor %edi, %edi
     jmp .Lexit
 
 .altmacro

@@ -12,11 +12,21 @@
 #define TE_HEAP 0x80000  // never added
 
 // Commands in RDI at EENTER.
-#define TE_CMD_IDENTIFY 0   // EEXIT with RDI = RAX, RSI = RBX, RDX = RCX as EENTER set them, R8 = FS, R9 = GS base
-#define TE_CMD_LEAF 1       // ENCLU: RAX = RSI, RBX = RDX, RCX = R8, RDX = R9. Out: RDI = RAX, RSI = RFLAGS
-#define TE_CMD_PATTERN 2    // loads every register from the data pages, runs body RSI, stores every register
-#define TE_CMD_STACKS 3     // EEXIT with RDI = RSP, RSI = RBP as EENTER left them
-#define TE_CMD_EXIT_SITE 9  // FS base = RDX; ENCLU with RAX = RSI through a site that only ever is EEXIT
+#define TE_CMD_IDENTIFY 0     // EEXIT with RDI = RAX, RSI = RBX, RDX = RCX as EENTER set them, R8 = FS, R9 = GS base
+#define TE_CMD_LEAF 1         // ENCLU: RAX = RSI, RBX = RDX, RCX = R8, RDX = R9. Out: RDI = RAX, RSI = RFLAGS
+#define TE_CMD_PATTERN 2      // loads every register from the data pages, runs body RSI, stores every register
+#define TE_CMD_STACKS 3       // EEXIT with RDI = RSP, RSI = RBP as EENTER left them
+#define TE_CMD_EXCEPTION 4    // a carrier's EnterCommand::kException. With TE_HANDLER 3: EEXIT with RDI = TE_DENIED
+#define TE_CMD_FILL 5         // stores RDX, RDX + R8, RDX + 2 * R8, ... to the page at RSI
+#define TE_CMD_SUM 6          // of the page at RSI: S = 0, then S = rotate-left(S, 7) ^ word for each. Out: RSI = S
+#define TE_CMD_LOAD 7         // Out: RSI = the word at RSI
+#define TE_CMD_STORE 8        // stores RDX to the word at RSI
+#define TE_CMD_EXIT_SITE 9    // FS base = RDX; ENCLU with RAX = RSI through a site that only ever is EEXIT
+#define TE_CMD_RESUME 10      // EEXIT with RDI = 1, a carrier's Request::kResume
+#define TE_CMD_QUIET_LEAF 11  // as TE_CMD_LEAF, with nothing in RDI that a carrier takes for a request. Out: RSI = RAX
+// TE_CMD_FILL to TE_CMD_STORE and TE_CMD_QUIET_LEAF use registers and the thread's own block alone, and leave with RDI
+// 0.
+#define TE_DENIED 0xde41ed
 
 // Bodies of TE_CMD_PATTERN. What faults and is resumed behind its instruction goes on to store the registers.
 #define TE_BODY_NOTHING 0
@@ -46,9 +56,10 @@
 #define TE_ROUNDS 16
 #define TE_FAILED 24
 #define TE_SCRATCH 32
-#define TE_ZERO 48        // sixteen zero bytes
-#define TE_LEVEL 64       // 0: SSE, 1: AVX, 2: AVX-512
-#define TE_HANDLER 72     // entries at CSSA > 0: 0 nothing special, 1 count rounds and stay, 2 count one and go on
+#define TE_ZERO 48   // sixteen zero bytes
+#define TE_LEVEL 64  // 0: SSE, 1: AVX, 2: AVX-512
+#define TE_HANDLER \
+  72  // entries at CSSA > 0: 0 nothing special, 1 count rounds and stay, 2 count one and go on, 3 see above
 #define TE_HANDLED 80     // those rounds
 #define TE_REGS_IN 0x100  // rax rcx rdx rbx rsp rbp rsi rdi r8..r15 rflags
 #define TE_REGS_OUT 0x200

@@ -1,0 +1,48 @@
+#include "host/testing/holdings.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "host/testing/enclaves.h"
+
+namespace coffer::host::testing {
+
+namespace {
+
+std::size_t entries(const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::directory_iterator list(folder, error);
+  return error ? 0 : static_cast<std::size_t>(std::distance(list, {}));
+}
+
+}  // namespace
+
+Holdings holdings_of(pid_t pid) {
+  const std::filesystem::path process = "/proc/" + std::to_string(pid);
+  Holdings now;
+  std::ifstream maps(process / "maps");
+  for (std::string line; std::getline(maps, line);) ++now.mappings;
+  std::ifstream status(process / "status");
+  for (std::string line; std::getline(status, line);) {
+    unsigned long value = 0;
+    if (std::sscanf(line.c_str(), "VmSize: %lu", &value) == 1) now.mapped_kib = value;
+    if (std::sscanf(line.c_str(), "VmRSS: %lu", &value) == 1) now.resident_kib = value;
+  }
+  now.descriptors = entries(process / "fd");
+  now.threads = entries(process / "task");
+  for (const auto& task : std::filesystem::directory_iterator(process / "task")) {
+    std::ifstream list(task.path() / "children");
+    for (pid_t child = 0; list >> child;) ++now.children;
+  }
+  return now;
+}
+
+std::size_t files_left() {
+  std::size_t count = entries("/dev/shm");
+  for (const auto& each : std::filesystem::recursive_directory_iterator(scratch())) count += each.exists() ? 1 : 0;
+  return count;
+}
+
+}  // namespace coffer::host::testing
