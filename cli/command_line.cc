@@ -1,7 +1,9 @@
 #include "cli/command_line.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
+#include <vector>
 
 #include "cli/symbolize.h"
 #include "cli/verbs.h"
@@ -71,6 +73,19 @@ void add_verbs(CLI::App& app, int& status) {
 #endif
 }
 
+constexpr char kMark = '\x01';
+
+// The command line with a mark before each of another program's arguments.
+std::vector<std::string> marked(int count, const char* const* arguments) {
+  std::vector<std::string> result(arguments, arguments + count);
+  if (count < 2 || (result[1] != "run" && result[1] != "emulate")) return result;
+  const auto dashes = std::ranges::find(result, "--");
+  for (auto each = dashes; each != result.end(); ++each) {
+    if (each != dashes) each->insert(each->begin(), kMark);
+  }
+  return result;
+}
+
 // CLI11's messages can have several lines; a usage error is one, with what to do.
 int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   std::string verb;
@@ -100,7 +115,10 @@ int run_command(int argument_count, const char* const* arguments) {
   const auto command = make_command(status);
   CLI::App& app = *command;
   try {
-    app.parse(argument_count, arguments);
+    const std::vector<std::string> texts = marked(argument_count, arguments);
+    std::vector<const char*> pointers;
+    for (const std::string& text : texts) pointers.push_back(text.c_str());
+    app.parse(argument_count, pointers.data());
     if (app.get_subcommands().empty()) {
       return report({ErrorKind::kInput, "a verb is missing, like `coffer sign`; see `coffer --help`"});
     }
@@ -112,6 +130,13 @@ int run_command(int argument_count, const char* const* arguments) {
   } catch (const std::exception& error) {
     return report({ErrorKind::kSystem, error.what()});
   }
+}
+
+std::vector<std::string> as_given(std::vector<std::string> arguments) {
+  for (std::string& argument : arguments) {
+    if (argument.starts_with(kMark)) argument.erase(0, 1);
+  }
+  return arguments;
 }
 
 Result<std::filesystem::path> installed_part(const char* name) {

@@ -97,12 +97,13 @@ Result<void> prepare_environment(const Options& options) {
 }
 
 int run_emulated(const Options& options) {
-  auto program = find_program(options.command.front());
+  const std::vector<std::string> command = as_given(options.command);
+  auto program = find_program(command.front());
   if (!program) return report(program.error());
   if (auto checked = check_program(*program); !checked) return report(checked.error());
   if (auto prepared = prepare_environment(options); !prepared) return report(prepared.error());
   std::vector<char*> arguments;
-  for (const std::string& argument : options.command) arguments.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   ::execv(program->c_str(), arguments.data());
   return report(system_error("cannot run " + program->string(), errno).error());

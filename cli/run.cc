@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct Options {
   std::vector<std::string> arguments;
   bool no_network = false;
   std::string name;
+  std::string counters;  // a file for them
   bool no_fast_paths = false;
   bool quiet = false;
   bool detach = false;
@@ -89,7 +91,7 @@ Result<LoadOptions> load_options(const Options& options) {
 
 Result<RunOptions> run_options(const Options& options) {
   RunOptions run;
-  run.arguments = options.arguments;
+  run.arguments = as_given(options.arguments);
   for (char** variable = environ; *variable != nullptr; ++variable) run.environment.emplace_back(*variable);
   for (const std::string& variable : options.variables) {
     if (variable.find('=') == std::string::npos) return input_error("--env " + variable + ": write NAME=value");
@@ -146,6 +148,14 @@ bool is_fault(int signal) {
 
 void note(const std::string& line) { std::fprintf(stderr, "coffer: note: %s\n", line.c_str()); }
 
+// What the run did, in the words of `coffer ps --json`.
+Result<void> keep_counters(const std::string& file, const Enclave& enclave) {
+  auto counted = enclave.status();
+  if (!counted) return std::unexpected(counted.error());
+  *counted += '\n';
+  return write_file_atomically(file, std::as_bytes(std::span(*counted)), 0600);
+}
+
 // `begun` is called when the program runs.
 Result<ExitStatus> run_program(Enclave& enclave, const Options& options, const RunOptions& run,
                                const std::function<void()>& begun) {
@@ -163,6 +173,7 @@ int run_enclave(const Options& options, const LoadOptions& load, const RunOption
   SignalPassing signals;
   operate::announce_command();
   ExitStatus status;
+  int kept_counters = 0;
   {
     auto enclave = Enclave::load(options.image, load);
     if (!enclave) return report(enclave.error());
@@ -179,9 +190,12 @@ int run_enclave(const Options& options, const LoadOptions& load, const RunOption
     } else {
       status = *ended;
     }
+    if (!options.counters.empty()) {
+      if (auto kept = keep_counters(options.counters, *enclave); !kept) kept_counters = report(kept.error());
+    }
   }
   if (status.signal != 0) die_likewise(status);
-  return status.code;
+  return kept_counters != 0 && status.code == 0 ? kept_counters : status.code;
 }
 
 // Names that were chosen are unlike those of others that run.
@@ -246,6 +260,8 @@ void add_run(CLI::App& app, int& status) {
   run->add_flag("--no-network", options->no_network, "permit no network, whatever the image declares");
   run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call and ENCLU, as hardware would");
   run->add_option("--name", options->name, "what `coffer ps` calls it (default: the program's name)");
+  run->add_option("--counters", options->counters,
+                  "when the program has ended, write what it did, as `coffer ps --json` counts it, to this file");
   run->add_flag("--detach,-d", options->detach, "run it in the background, keep its output, print its id");
   run->add_flag("--quiet", options->quiet, "do not say which protections this machine lacks");
   run->add_option("arguments", options->arguments, "the program's own, after --");
@@ -257,6 +273,7 @@ void add_run(CLI::App& app, int& status) {
       "  coffer run debug.enclave --rung inline\n"
       "  coffer run server.enclave --rung sgx\n"
       "  coffer run big.enclave --epc 256M\n"
+      "  coffer run --counters counters.json batch.enclave\n"
       "  coffer run --detach --name web web.enclave && coffer logs --follow web\n\n"
       "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "
       "of\n"

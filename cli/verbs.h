@@ -3,6 +3,8 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -25,6 +27,10 @@ void add_stop(CLI::App& app, int& status);
 void add_logs(CLI::App& app, int& status);
 void add_wait(CLI::App& app, int& status);
 void add_top(CLI::App& app, int& status);
+
+// The arguments of another program, after "--", as they were given: run_command marks them, because CLI11 would take
+// "[a,b]" for a list and leave out the brackets. For the verbs run and emulate.
+[[nodiscard]] std::vector<std::string> as_given(std::vector<std::string> arguments);
 
 // Prints "coffer: <message>" on stderr and returns the exit status for the error's kind.
 int report(const Error& error);

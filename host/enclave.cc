@@ -81,6 +81,12 @@ Result<std::string> Enclave::id() const {
   return state_->listing.id;
 }
 
+Result<std::string> Enclave::status() const {
+  const std::scoped_lock guard(state_->lock);
+  if (!state_->listing.status) return input_error("the enclave was not started");
+  return operate::enclave_json(state_->listing.status());
+}
+
 void Enclave::set_spin(std::chrono::nanoseconds spin) { state_->runtime->rung().set_spin(spin); }
 std::vector<std::string> Enclave::missing_protections() const { return state_->runtime->rung().missing_protections(); }
 void Enclave::destroy() { state_->runtime->destroy(); }

@@ -45,22 +45,23 @@ Listing list_enclave(Runtime& runtime, const Provenance& provenance, const RunOp
   Listing listing{.id = options.id.empty() ? operate::new_id() : options.id,
                   .name = options.name.empty() ? std::string(runtime.image().program_name()) : options.name,
                   .registration = nullptr,
-                  .problem = {}};
-  if (!options.listed) {
-    listing.problem = "it was started without being listed";
-    return listing;
-  }
+                  .problem = {},
+                  .status = {}};
   operate::EnclaveStatus fixed = fixed_part(runtime, provenance, options);
   fixed.id = listing.id;
-  auto status = [&runtime, fixed] {
+  listing.status = [&runtime, fixed] {
     operate::EnclaveStatus now = fixed;
     now.threads = runtime.live_threads();
     now.counters = runtime.counters();
     now.epc = runtime.rung().epc_counters();
     return now;
   };
+  if (!options.listed) {
+    listing.problem = "it was started without being listed";
+    return listing;
+  }
   auto registered =
-      operate::register_enclave(listing.id, {.status = std::move(status), .stop = [&runtime] { runtime.destroy(); }});
+      operate::register_enclave(listing.id, {.status = listing.status, .stop = [&runtime] { runtime.destroy(); }});
   if (registered) {
     listing.registration = std::move(*registered);
   } else {

@@ -3,6 +3,7 @@
 
 #include <coffer/host.h>
 
+#include <functional>
 #include <memory>
 
 #include "host/operate/registry.h"
@@ -19,7 +20,8 @@ struct Provenance {
 struct Listing {
   std::string id, name;  // given to the enclave, listed or not
   std::unique_ptr<operate::Registration> registration;
-  std::string problem;  // why it is not listed
+  std::string problem;                             // why it is not listed
+  std::function<operate::EnclaveStatus()> status;  // as of now; uses the runtime
 };
 
 // `runtime` must outlive the listing.

@@ -105,6 +105,10 @@ class Enclave {
   // Once started: what `coffer ps` calls it. An error says why it is not listed.
   [[nodiscard]] Result<std::string> id() const;
 
+  // Once started, and after its end too: one JSON object with what `coffer ps --json` shows of it, its counters among
+  // that. After the end what only the cell knew (`epc`) is 0.
+  [[nodiscard]] Result<std::string> status() const;
+
   // Ends the enclave at once from any thread; run(), wait() and call() return ErrorKind::kLost.
   void destroy();
 

@@ -75,3 +75,25 @@ content = bytearray(pathlib.Path(sys.argv[1]).read_bytes())
 content[int(sys.argv[3])] ^= 1 << (int(sys.argv[3]) % 8)
 pathlib.Path(sys.argv[2]).write_bytes(content)' "$@"
 }
+
+# debian_program NAME: leaves the program, built from Debian's source package, as ./NAME.
+debian_program() {
+  "$COFFER_ROOT/scripts/debian-program" "$1" >built.txt 2>why.txt || skip "$(tail -n 1 why.txt)"
+  cp "$(cat built.txt)" "$1"
+}
+# expect_past_the_trap FILE...: of all system calls that `coffer run --counters FILE` counted (or `coffer ps --json`), at
+# least 99 of 100 needed no trap. Says how many there were.
+expect_past_the_trap() {
+  python3 - "$@" <<'PYTHON' || fail 'too many system calls trap'
+import json, sys
+calls = trapped = 0
+for name in sys.argv[1:]:
+    with open(name) as file: content = json.load(file)
+    for enclave in content if isinstance(content, list) else [content]:
+        calls += enclave["counters"]["system_calls"]
+        trapped += enclave["counters"]["system_calls_trapped"]
+share = 1 - trapped / calls if calls else 0
+print(f"{calls} system calls, {trapped} trapped: {share:.3%} past the trap")
+sys.exit(share < 0.99)
+PYTHON
+}

@@ -36,8 +36,8 @@ for rung in process inline; do
   fi
   run=("$COFFER" run --rung "$rung" program.enclave --)
   for code in 0 1 2 42 255; do expect_status $code "${run[@]}" exit $code; done
-  expect_status 0 "${run[@]}" 'two words' '' --option
-  expect_output '[two words][][--option]'
+  expect_status 0 "${run[@]}" 'two words' '' --option '[a,b]' -- '[:x:]'
+  expect_output '[two words][][--option][[a,b]][--][[:x:]]'
   grep -qx 'to stderr' err.txt || fail "stderr does not pass through: $(cat err.txt)"
   expect_status 0 "${run[@]}" catch
   expect_output caught

@@ -188,16 +188,24 @@ class HostSocket final : public Socket {
   Expected<Received> receive(std::span<std::byte> into, int flags, bool nonblocking) override {
     if (!is_stream()) return receive_datagram(into, flags, nonblocking);
     const Patience patience(receive_timeout_.load());
+    const bool peek = (flags & MSG_PEEK) != 0;
+    const bool wait_for_all = (flags & MSG_WAITALL) != 0 && !nonblocking;
+    const std::size_t most = exchange_area().size() - kSocketDataOffset;
+    bool wait = !nonblocking;
     std::size_t done = 0;
-    do {
-      const auto count = receive_some(into.subspan(done), (flags & MSG_PEEK) != 0, nonblocking, patience);
+    for (;;) {
+      const auto count = receive_some(into.subspan(done), peek, !wait, patience);
       if (!count) {
         if (done > 0) break;
         return error(count.error());
       }
       done += *count;
-      if (*count == 0) break;
-    } while ((flags & (MSG_WAITALL | MSG_PEEK)) == MSG_WAITALL && !nonblocking && done < into.size());
+      if (*count == 0 || peek || done == into.size()) break;
+      if (wait_for_all) continue;
+      // Less than was asked for says that there is no more (epoll(7)); that the exchange area was full does not.
+      if (*count < most) break;
+      wait = false;
+    }
     Received received;
     received.size = done;
     return received;
@@ -241,8 +249,12 @@ class HostSocket final : public Socket {
   }
 
   Expected<std::size_t> waiting_bytes() override {
-    if (const std::size_t here = stream_.available(); here > 0) return here;
-    return checked_result(call_host(Request::kBytesWaiting, number()).result, std::numeric_limits<int>::max());
+    const std::size_t here = stream_.available();
+    if (here > 0 && drained_.load()) return here;
+    constexpr std::size_t kMost = std::numeric_limits<int>::max();
+    const auto there = checked_result(call_host(Request::kBytesWaiting, number()).result, kMost);
+    if (!there) return there;
+    return std::min(here + *there, kMost);
   }
 
   std::uint32_t ready() override { return is_stream() && stream_.available() > 0 ? kReadyToRead : 0; }

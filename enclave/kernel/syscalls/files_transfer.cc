@@ -4,9 +4,12 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
+#include <utility>
 #include <vector>
 
+#include "enclave/kernel/fs/socket.h"
 #include "enclave/kernel/syscalls/files_support.h"
 
 namespace coffer::kernel::file_calls {
@@ -18,6 +21,7 @@ using fs::Description;
 constexpr std::uint64_t kMostPieces = 1024;       // UIO_MAXIOV
 constexpr std::size_t kGatherLimit = 128 * 1024;  // pieces up to this much in all leave in one write
 constexpr std::size_t kCopyBuffer = 64 * 1024;
+constexpr std::size_t kLargestDatagram = 64 * 1024;
 
 std::int64_t sys_read(const SyscallArguments& arguments) {
   const auto description = descriptor(arguments.a[0]);
@@ -64,9 +68,37 @@ std::int64_t move_pieces(const Pieces& pieces, bool stop_early, Move move) {
   return static_cast<std::int64_t>(done);
 }
 
+// A stream socket fills the later pieces with what is there: a program that gets less than it asked for takes it that
+// there is no more (epoll(7)). Only the first waits.
+std::int64_t read_socket_pieces(Description& from, const Pieces& pieces) {
+  bool first = true;
+  return move_pieces(pieces, false, [&](std::span<std::byte> piece, std::size_t /*done*/) {
+    return std::exchange(first, false) ? from.read(piece) : from.file().read_stream(piece, true);
+  });
+}
+
+// A datagram is one message, however many pieces it goes to.
+std::int64_t read_datagram_pieces(Description& from, const Pieces& pieces) {
+  std::size_t total = 0;
+  for (const auto& piece : pieces) total += piece.size();
+  std::vector<std::byte> whole(std::min(total, kLargestDatagram));
+  const auto count = from.read(whole);
+  if (!count) return -count.error();
+  std::span<const std::byte> left = std::span(whole).first(*count);
+  for (const std::span<std::byte> piece : pieces) {
+    const std::size_t part = std::min(piece.size(), left.size());
+    if (part != 0) std::memcpy(piece.data(), left.data(), part);
+    left = left.subspan(part);
+  }
+  return static_cast<std::int64_t>(*count);
+}
+
 // `offset` is nothing for the position.
 std::int64_t read_pieces(Description& from, const Pieces& pieces, const std::uint64_t* offset) {
   if (pieces.empty()) return from.readable() ? 0 : -EBADF;
+  if (fs::Socket* socket = from.file().as_socket(); socket != nullptr && offset == nullptr && pieces.size() > 1) {
+    return socket->is_stream() ? read_socket_pieces(from, pieces) : read_datagram_pieces(from, pieces);
+  }
   // A stream must not be waited on for a second piece once the first has something.
   const bool stream = !from.file().seekable();
   return move_pieces(pieces, stream, [&](std::span<std::byte> piece, std::size_t done) {
