@@ -50,6 +50,12 @@ void init_crypto() {
   if (!crypto_self_test()) panic("the cryptographic self-test failed");
 }
 
+CryptoBatch::CryptoBatch() {
+  static_assert(sizeof(VectorStateGuard) <= sizeof(room_) && alignof(VectorStateGuard) <= 64);
+  new (room_) VectorStateGuard;
+}
+CryptoBatch::~CryptoBatch() { std::launder(reinterpret_cast<VectorStateGuard*>(room_))->~VectorStateGuard(); }
+
 AesGcm256::AesGcm256(std::span<const std::byte, 32> key) {
   static_assert(sizeof(GcmState) <= sizeof(state_) && alignof(GcmState) <= 64);
   auto* state = new (state_) GcmState{};
@@ -62,9 +68,13 @@ AesGcm256::~AesGcm256() { wipe(state_, sizeof(state_)); }
 
 void AesGcm256::seal(std::span<const std::byte, kAesGcmNonceSize> nonce, Bytes aad, Bytes plaintext,
                      std::span<std::byte> ciphertext, std::span<std::byte, kAesGcmTagSize> tag) {
+  seal(CryptoBatch(), nonce, aad, plaintext, ciphertext, tag);
+}
+
+void AesGcm256::seal(const CryptoBatch& /*batch*/, std::span<const std::byte, kAesGcmNonceSize> nonce, Bytes aad,
+                     Bytes plaintext, std::span<std::byte> ciphertext, std::span<std::byte, kAesGcmTagSize> tag) {
   check_sizes(plaintext, ciphertext);
   GcmState& state = gcm_state(state_);
-  const VectorStateGuard vector_state;
   begin(state, nonce, aad);
   std::size_t done = 0;
   if (plaintext.size() >= kStitchedMinimum && libcrypto::stitched_gcm_works()) {
@@ -83,25 +93,27 @@ void AesGcm256::seal(std::span<const std::byte, kAesGcmNonceSize> nonce, Bytes a
 
 bool AesGcm256::open(std::span<const std::byte, kAesGcmNonceSize> nonce, Bytes aad, Bytes ciphertext,
                      std::span<std::byte> plaintext, std::span<const std::byte, kAesGcmTagSize> tag) {
+  return open(CryptoBatch(), nonce, aad, ciphertext, plaintext, tag);
+}
+
+bool AesGcm256::open(const CryptoBatch& /*batch*/, std::span<const std::byte, kAesGcmNonceSize> nonce, Bytes aad,
+                     Bytes ciphertext, std::span<std::byte> plaintext, std::span<const std::byte, kAesGcmTagSize> tag) {
   check_sizes(ciphertext, plaintext);
   GcmState& state = gcm_state(state_);
   std::array<std::byte, kAesGcmTagSize> computed{};
-  {
-    const VectorStateGuard vector_state;
-    begin(state, nonce, aad);
-    std::size_t done = 0;
-    if (ciphertext.size() >= kStitchedMinimum && libcrypto::stitched_gcm_works()) {
-      libcrypto::CRYPTO_gcm128_decrypt(&state.gcm, raw(ciphertext), writable(plaintext), 0);
-      done = libcrypto::aesni_gcm_decrypt(raw(ciphertext), writable(plaintext), ciphertext.size(), &state.key,
-                                          state.gcm.counter, state.gcm.hash);
-      state.gcm.length[1] += done;
-    }
-    if (libcrypto::CRYPTO_gcm128_decrypt_ctr32(&state.gcm, raw(ciphertext) + done, writable(plaintext) + done,
-                                               ciphertext.size() - done, libcrypto::aesni_ctr32_encrypt_blocks) != 0) {
-      panic("AES-GCM: the text is too long");
-    }
-    libcrypto::CRYPTO_gcm128_tag(&state.gcm, writable(computed), computed.size());
+  begin(state, nonce, aad);
+  std::size_t done = 0;
+  if (ciphertext.size() >= kStitchedMinimum && libcrypto::stitched_gcm_works()) {
+    libcrypto::CRYPTO_gcm128_decrypt(&state.gcm, raw(ciphertext), writable(plaintext), 0);
+    done = libcrypto::aesni_gcm_decrypt(raw(ciphertext), writable(plaintext), ciphertext.size(), &state.key,
+                                        state.gcm.counter, state.gcm.hash);
+    state.gcm.length[1] += done;
   }
+  if (libcrypto::CRYPTO_gcm128_decrypt_ctr32(&state.gcm, raw(ciphertext) + done, writable(plaintext) + done,
+                                             ciphertext.size() - done, libcrypto::aesni_ctr32_encrypt_blocks) != 0) {
+    panic("AES-GCM: the text is too long");
+  }
+  libcrypto::CRYPTO_gcm128_tag(&state.gcm, writable(computed), computed.size());
   const bool fits = equal_in_constant_time(computed, tag);
   // The right tag of a forged text is a secret too: it would make the next forgery good.
   wipe(computed.data(), computed.size());

@@ -19,6 +19,19 @@ inline constexpr std::size_t kSha256Size = 32;
 // AES-NI or PCLMULQDQ) and that AES-GCM and SHA-256 compute known answers.
 void init_crypto();
 
+// Saves the application's vector registers once for many operations instead of once for each. They hold what belongs to
+// the operations while it lives, so the thread that made it does not return to the application before its end.
+class CryptoBatch {
+ public:
+  CryptoBatch();
+  ~CryptoBatch();
+  CryptoBatch(const CryptoBatch&) = delete;
+  CryptoBatch& operator=(const CryptoBatch&) = delete;
+
+ private:
+  alignas(64) std::byte room_[2816];
+};
+
 // AES-256-GCM (NIST SP 800-38D) under one key: the expanded key and the hash tables, wiped on destruction.
 class AesGcm256 {
  public:
@@ -32,11 +45,18 @@ class AesGcm256 {
   void seal(std::span<const std::byte, kAesGcmNonceSize> nonce, std::span<const std::byte> aad,
             std::span<const std::byte> plaintext, std::span<std::byte> ciphertext,
             std::span<std::byte, kAesGcmTagSize> tag);
+  // As one of a batch of the same thread.
+  void seal(const CryptoBatch& batch, std::span<const std::byte, kAesGcmNonceSize> nonce,
+            std::span<const std::byte> aad, std::span<const std::byte> plaintext, std::span<std::byte> ciphertext,
+            std::span<std::byte, kAesGcmTagSize> tag);
 
   // False where the tag does not fit; `plaintext` is zeroed then. Same rules for the memory.
   [[nodiscard]] bool open(std::span<const std::byte, kAesGcmNonceSize> nonce, std::span<const std::byte> aad,
                           std::span<const std::byte> ciphertext, std::span<std::byte> plaintext,
                           std::span<const std::byte, kAesGcmTagSize> tag);
+  [[nodiscard]] bool open(const CryptoBatch& batch, std::span<const std::byte, kAesGcmNonceSize> nonce,
+                          std::span<const std::byte> aad, std::span<const std::byte> ciphertext,
+                          std::span<std::byte> plaintext, std::span<const std::byte, kAesGcmTagSize> tag);
 
  private:
   // Room for the implementation's context: the expanded AES key and the GHASH tables, or a pointer to them.

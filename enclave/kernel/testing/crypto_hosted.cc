@@ -33,6 +33,9 @@ unsigned char* data_of(std::span<std::byte> bytes) { return reinterpret_cast<uns
 
 }  // namespace
 
+CryptoBatch::CryptoBatch() = default;
+CryptoBatch::~CryptoBatch() = default;
+
 AesGcm256::AesGcm256(std::span<const std::byte, 32> key) {
   static_assert(sizeof(GcmState) <= sizeof(state_));
   auto* state = new (state_) GcmState{EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_new()};
@@ -58,6 +61,18 @@ void AesGcm256::seal(std::span<const std::byte, kAesGcmNonceSize> nonce, std::sp
   unsigned char rest[16];
   require(EVP_EncryptFinal_ex(context, rest, &length) == 1);
   require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_GCM_GET_TAG, kAesGcmTagSize, tag.data()) == 1);
+}
+
+void AesGcm256::seal(const CryptoBatch& /*batch*/, std::span<const std::byte, kAesGcmNonceSize> nonce,
+                     std::span<const std::byte> aad, std::span<const std::byte> plaintext,
+                     std::span<std::byte> ciphertext, std::span<std::byte, kAesGcmTagSize> tag) {
+  seal(nonce, aad, plaintext, ciphertext, tag);
+}
+
+bool AesGcm256::open(const CryptoBatch& /*batch*/, std::span<const std::byte, kAesGcmNonceSize> nonce,
+                     std::span<const std::byte> aad, std::span<const std::byte> ciphertext,
+                     std::span<std::byte> plaintext, std::span<const std::byte, kAesGcmTagSize> tag) {
+  return open(nonce, aad, ciphertext, plaintext, tag);
 }
 
 bool AesGcm256::open(std::span<const std::byte, kAesGcmNonceSize> nonce, std::span<const std::byte> aad,

@@ -68,21 +68,22 @@ AesGcm256& Sealer::reading_cipher(const std::array<std::byte, kSessionSize>& ses
   return *slot.cipher;
 }
 
-void Sealer::seal_block(const BlockIdentity& identity, std::span<const std::byte, kBlockSize> plaintext,
-                        std::span<std::byte, kBlockSize> ciphertext, Pointer& pointer) {
+void Sealer::seal_block(const CryptoBatch& batch, const BlockIdentity& identity,
+                        std::span<const std::byte, kBlockSize> plaintext, std::span<std::byte, kBlockSize> ciphertext,
+                        Pointer& pointer) {
   // A new session would make every block of this one look committed, which costs space and nothing else.
   if (counter_ == kMaxCounter) begin_session();
   ++counter_;
   pointer.session = session_;
   pointer.set_counter(counter_);
   const Nonce nonce = block_nonce(pointer);
-  cipher_->seal(nonce, bytes_of(identity), plaintext, ciphertext, pointer.tag);
+  cipher_->seal(batch, nonce, bytes_of(identity), plaintext, ciphertext, pointer.tag);
 }
 
-bool Sealer::open_block(const BlockIdentity& identity, const Pointer& pointer,
+bool Sealer::open_block(const CryptoBatch& batch, const BlockIdentity& identity, const Pointer& pointer,
                         std::span<const std::byte, kBlockSize> ciphertext, std::span<std::byte, kBlockSize> plaintext) {
   const Nonce nonce = block_nonce(pointer);
-  return reading_cipher(pointer.session).open(nonce, bytes_of(identity), ciphertext, plaintext, pointer.tag);
+  return reading_cipher(pointer.session).open(batch, nonce, bytes_of(identity), ciphertext, plaintext, pointer.tag);
 }
 
 void Sealer::seal_record(const std::array<char, 8>& magic, std::span<const std::byte> payload,

@@ -25,10 +25,11 @@ class Sealer {
   Sealer(std::span<const std::byte, 32> mount_key, std::string_view label, const VolumeId& volume);
 
   // Encrypts a block and sets the pointer's counter, session and tag; its position is the caller's.
-  void seal_block(const BlockIdentity& identity, std::span<const std::byte, kBlockSize> plaintext,
-                  std::span<std::byte, kBlockSize> ciphertext, Pointer& pointer);
+  void seal_block(const CryptoBatch& batch, const BlockIdentity& identity,
+                  std::span<const std::byte, kBlockSize> plaintext, std::span<std::byte, kBlockSize> ciphertext,
+                  Pointer& pointer);
   // False where the block is not what the pointer says; `plaintext` is zeros then. May work in place.
-  [[nodiscard]] bool open_block(const BlockIdentity& identity, const Pointer& pointer,
+  [[nodiscard]] bool open_block(const CryptoBatch& batch, const BlockIdentity& identity, const Pointer& pointer,
                                 std::span<const std::byte, kBlockSize> ciphertext,
                                 std::span<std::byte, kBlockSize> plaintext);
 

@@ -42,7 +42,7 @@ Expected<BufferRef> Forest::load(Tree& tree, std::uint32_t level, std::uint64_t 
   BufferRef buffer = cache_.insert(tree, level, index);
   auto read = data_.read(pointer->position() * kBlockSize, buffer->data);
   const BlockIdentity identity{tree.object, level, index};
-  if (!read || !sealer_.open_block(identity, *pointer, buffer->data, buffer->data)) {
+  if (!read || !sealer_.open_block(CryptoBatch(), identity, *pointer, buffer->data, buffer->data)) {
     Buffer* bad = buffer.get();
     buffer = BufferRef();
     cache_.discard(*bad);
@@ -223,7 +223,7 @@ bool Forest::is_stored(const UnsyncedBlock& block) {
   if (!data_.read(block.pointer.position() * kBlockSize, stored)) return false;
   const BlockIdentity identity{block.object, block.level_and_index >> 56,
                                block.level_and_index & ((std::uint64_t{1} << 56) - 1)};
-  return sealer_.open_block(identity, block.pointer, stored, stored);
+  return sealer_.open_block(CryptoBatch(), identity, block.pointer, stored, stored);
 }
 
 }  // namespace coffer::kernel::fs::encrypted

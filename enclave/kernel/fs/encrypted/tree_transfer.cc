@@ -60,9 +60,10 @@ Expected<void> Forest::read_positions(Tree& tree, std::uint64_t first, std::span
   // Not straight into the caller's memory: another of its threads must not see, or change, what is being checked.
   const std::span<std::byte> stored = std::span(*staging_).first(into.size());
   if (auto read = data_.read(pointers[0].position() * kBlockSize, stored); !read) return read;
+  const CryptoBatch crypto;
   for (std::size_t i = 0; i < pointers.size(); ++i) {
     const BlockIdentity identity{tree.object, 0, first + i};
-    if (!sealer_.open_block(identity, pointers[i], block_of(stored, i), block_of(into, i))) return error(EIO);
+    if (!sealer_.open_block(crypto, identity, pointers[i], block_of(stored, i), block_of(into, i))) return error(EIO);
   }
   return {};
 }
@@ -80,10 +81,11 @@ void Forest::fetch_ahead(Tree& tree, std::uint64_t first, std::size_t count) {
   if (found < 2) return;
   const std::span<std::byte> stored = std::span(*staging_).first(found * kBlockSize);
   if (!data_.read(pointers[0].position() * kBlockSize, stored)) return;
+  const CryptoBatch crypto;
   for (std::size_t i = 0; i < found; ++i) {
     BufferRef buffer = cache_.insert(tree, 0, first + i);
     const BlockIdentity identity{tree.object, 0, first + i};
-    if (sealer_.open_block(identity, pointers[i], block_of(stored, i), buffer->data)) continue;
+    if (sealer_.open_block(crypto, identity, pointers[i], block_of(stored, i), buffer->data)) continue;
     Buffer* bad = buffer.get();
     buffer = BufferRef();
     cache_.discard(*bad);
@@ -185,10 +187,13 @@ Expected<void> Forest::store_batch(Tree& tree, std::uint32_t level, std::span<co
     --run.count;
   }
 
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    // Not straight to where the host can write: the tag must be that of what was encrypted.
-    const BlockIdentity identity{tree.object, level, batch[i].index};
-    sealer_.seal_block(identity, batch[i].bytes(), block_of(*staging_, i), after[i]);
+  {
+    const CryptoBatch crypto;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      // Not straight to where the host can write: the tag must be that of what was encrypted.
+      const BlockIdentity identity{tree.object, level, batch[i].index};
+      sealer_.seal_block(crypto, identity, batch[i].bytes(), block_of(*staging_, i), after[i]);
+    }
   }
   // A block that is written in place, even half, is not what its old pointer says any more; but it is dirty in the
   // cache, then or now, and no stored record refers to it.
