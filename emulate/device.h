@@ -21,7 +21,8 @@ namespace coffer::emulate {
 
 // What the devices of this process share.
 struct Platform {
-  std::uint64_t epc_size = 0;  // bytes
+  std::uint64_t epc_size = 0;                  // bytes
+  std::shared_ptr<processor::PagerGroup> epc;  // of that size, for all of them
   std::shared_ptr<const processor::KeySource> keys;
 };
 

@@ -85,9 +85,12 @@ long Device::create_enclave(const sgx::Secs& secs, const Surroundings& surroundi
       (secs.attributes.flags & sgx::attribute::kInit) != 0) {
     return -EIO;
   }
-  auto enclave = SoftEnclave::make(
-      {.epc_size = platform_.epc_size, .page_limit = secs.size, .want_secret_memory = false, .host_pages = this},
-      platform_.keys);
+  auto enclave = SoftEnclave::make({.epc_size = platform_.epc_size,
+                                    .page_limit = secs.size,
+                                    .want_secret_memory = false,
+                                    .share = platform_.epc->share(),
+                                    .host_pages = this},
+                                   platform_.keys);
   if (!enclave) return -ENOMEM;
   constexpr std::uint64_t kLargest = std::uint64_t{1} << 47;
   if (secs.size > kLargest || !mapped_.reserve(secs.size / kPageSize) || !largest_.reserve(secs.size / kPageSize)) {
@@ -99,7 +102,7 @@ long Device::create_enclave(const sgx::Secs& secs, const Surroundings& surroundi
                                       .attributes = secs.attributes},
                                      secs.base_address);
   if (!created || !created->ok()) return -EIO;
-  auto pager = processor::Pager::attach(**enclave);
+  auto pager = processor::Pager::attach(**enclave, {}, platform_.epc);
   if (!pager) return -ENOMEM;
   enclave_ = std::move(*enclave);
   pager_ = std::move(*pager);

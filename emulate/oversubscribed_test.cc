@@ -272,5 +272,46 @@ TEST(OversubscribedBuilding, AddedPagesLeaveAndAreTaken) {
   EXPECT_EQ(device.control(SGX_IOC_ENCLAVE_ADD_PAGES, again), -EBUSY) << "there already, though not in the EPC";
 }
 
+TEST(OversubscribedTogether, EnclavesTakePagesFromOneEpcAndFromEachOther) {
+  constexpr std::uint64_t kEpc = 24 * kPage;  // two of the three, barely
+  const auto epc = std::make_shared<processor::PagerGroup>(kEpc);
+  std::vector<std::unique_ptr<OpenDevice>> devices;
+  for (int i = 0; i < 3; ++i) {
+    devices.push_back(std::make_unique<OpenDevice>(kEpc, epc));
+    ASSERT_EQ(devices.back()->build_and_map(), 0) << i;
+  }
+  const auto call = [](OpenDevice& device, Call wanted) {
+    sgx_enclave_run run = device.run();
+    EXPECT_EQ(device.enter(wanted, run), 0);
+    EXPECT_EQ(run.function, kEexit);
+    return wanted.rsi;
+  };
+  const auto used = [&] {
+    std::uint64_t pages = 0;
+    for (const auto& device : devices) pages += device->device().enclave()->usage().used_pages;
+    return pages;
+  };
+  for (std::uint64_t round = 0; round < 200; ++round) {
+    for (std::uint64_t i = 0; i < devices.size(); ++i) {
+      const std::uint64_t place = devices[i]->base() + SE_DATA2 + 64 + round % 8 * 8;
+      call(*devices[i], {.rdi = SE_CMD_STORE, .rsi = round * 10 + i, .rdx = place});
+      EXPECT_LE(used(), kEpc / kPage);
+    }
+    for (std::uint64_t i = 0; i < devices.size(); ++i) {
+      const std::uint64_t place = devices[i]->base() + SE_DATA2 + 64 + round % 8 * 8;
+      ASSERT_EQ(call(*devices[i], {.rdi = SE_CMD_LOAD, .rdx = place}), round * 10 + i);
+    }
+  }
+  std::uint64_t out = 0;
+  for (const auto& device : devices) out += device->device().pager()->counters().pages_out;
+  EXPECT_GT(out, 0u) << "all three do not fit";
+  // What an enclave held is there for the others when it goes.
+  const std::uint32_t before = epc->share()->free_count();
+  devices.pop_back();
+  EXPECT_GT(epc->share()->free_count(), before);
+  devices.clear();
+  EXPECT_EQ(epc->share()->free_count(), kEpc / kPage);
+}
+
 }  // namespace
 }  // namespace coffer::emulate::testing

@@ -88,7 +88,7 @@ bool tcs_reserved_clear(const sgx::Tcs& tcs) {
 
 Result<std::unique_ptr<SoftEnclave>> SoftEnclave::make(const EnclaveConfig& config,
                                                        std::shared_ptr<const KeySource> vault) {
-  auto epc = Epc::create(config.epc_size, config.want_secret_memory, config.warm);
+  auto epc = Epc::create(config.epc_size, config.want_secret_memory, config.warm, config.share);
   if (!epc) return std::unexpected(epc.error());
   return std::unique_ptr<SoftEnclave>(new SoftEnclave(config, std::move(*epc), std::move(vault)));
 }
@@ -422,7 +422,7 @@ std::string SoftEnclave::missing_protection() const {
 
 SoftEnclave::Usage SoftEnclave::usage() const {
   const std::scoped_lock guard(lock_);
-  return {epc_.frame_count(), epc_.frame_count() - epc_.free_count(), added_later_};
+  return {epc_.frame_count(), epc_.used_count(), added_later_};
 }
 
 }  // namespace coffer::processor

@@ -81,7 +81,8 @@ struct EnclaveConfig {
   std::uint64_t page_limit = 0;  // bytes: what EADD and EAUG may add, in the EPC and outside; 0: no limit but the EPC's
   bool want_secret_memory = true;
   std::shared_ptr<const WarmMemory> warm = nullptr;
-  bool debug_only = false;  // refuse production enclaves at EINIT: the rung protects nothing
+  std::shared_ptr<EpcShare> share = nullptr;  // of the EPC, where other enclaves take from it too
+  bool debug_only = false;                    // refuse production enclaves at EINIT: the rung protects nothing
   // The mappings of a program that owns ELRANGE itself; null where this class does. Outlives the enclave.
   const HostPages* host_pages = nullptr;
   // EMODPE, EACCEPTCOPY and EMODPR may give pages an executable mapping after EINIT; with host_pages they may anyway.
@@ -156,7 +157,7 @@ class SoftEnclave {
   [[nodiscard]] PageSupply* supply() const { return supply_; }
   void set_supply(PageSupply* supply) { supply_ = supply; }
   // EADD and EAUG may bring more pages than the EPC has.
-  [[nodiscard]] bool may_exceed_epc() const { return page_limit() > epc_.frame_count(); }
+  [[nodiscard]] bool may_exceed_epc() const { return page_limit() > epc_.frame_count() || config_.share != nullptr; }
   [[nodiscard]] std::uint64_t page_limit() const { return config_.page_limit / sgx::kPageSize; }  // pages
   // A free page of the EPC becomes a VA page with empty slots.
   [[nodiscard]] LeafOutcome epa(std::uint32_t* page);
@@ -179,11 +180,13 @@ class SoftEnclave {
   // interrupting when it returns. As if every thread inside had left by AEX and come back.
   void translations_flushed();
   // Pages that may leave the EPC, neighbours in the EPC and in the enclave, the first in `frame`: REG or TRIM, not the
-  // SSA frame that a thread inside would use, executable only with host_pages. count 0: the frame holds none.
+  // SSA frame that a thread inside would use, executable only with host_pages. count 0: the frame holds none, and there
+  // is none before `next`.
   struct FrameRun {
     std::uint64_t offset = 0;
     std::uint32_t count = 0;
-    bool hidden = false;  // all of them or none
+    bool hidden = false;     // all of them or none
+    std::uint32_t next = 0;  // the frame behind
   };
   [[nodiscard]] FrameRun evictable_run(std::uint32_t frame, std::uint32_t longest) const;
   [[nodiscard]] std::uint32_t free_frames() const;

@@ -2,8 +2,12 @@
 // 3D, 34.5 and 34.20). Not thread-safe: SoftEnclave's lock covers it.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "processor/protected_memory.h"
@@ -31,11 +35,52 @@ struct EpcmEntry {
   bool hidden = false;
 };
 
+// The frames of one machine, where several enclaves take theirs from them. Thread-safe.
+class EpcShare {
+ public:
+  explicit EpcShare(std::uint32_t frames) : free_(frames) {}
+  // As many as are free and wanted.
+  [[nodiscard]] std::uint32_t take(std::uint32_t wanted);
+  void give_back(std::uint32_t frames) { free_.fetch_add(frames, std::memory_order_relaxed); }
+  [[nodiscard]] std::uint32_t free_count() const { return free_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint32_t> free_;
+};
+
+// What one enclave holds of a share, given back at the end. Without a share there is no other bound than its own.
+class EpcHolding {
+ public:
+  explicit EpcHolding(std::shared_ptr<EpcShare> share) : share_(std::move(share)) {}
+  EpcHolding(EpcHolding&&) noexcept = default;
+  EpcHolding& operator=(EpcHolding&&) = delete;
+  ~EpcHolding() {
+    if (share_ != nullptr) share_->give_back(held_);
+  }
+  [[nodiscard]] std::uint32_t take(std::uint32_t wanted) {
+    const std::uint32_t taken = share_ == nullptr ? wanted : share_->take(wanted);
+    held_ += taken;
+    return taken;
+  }
+  void give_back(std::uint32_t frames) {
+    held_ -= frames;
+    if (share_ != nullptr) share_->give_back(frames);
+  }
+  [[nodiscard]] std::uint32_t free_count(std::uint32_t own) const {
+    return share_ == nullptr ? own : std::min(own, share_->free_count());
+  }
+
+ private:
+  std::shared_ptr<EpcShare> share_;
+  std::uint32_t held_ = 0;
+};
+
 class Epc {
  public:
-  // size: bytes, rounded up to pages.
+  // size: bytes, rounded up to pages. With a share no more frames are used at once than it gives.
   [[nodiscard]] static Result<Epc> create(std::uint64_t size, bool want_secret,
-                                          std::shared_ptr<const WarmMemory> warm = nullptr);
+                                          std::shared_ptr<const WarmMemory> warm = nullptr,
+                                          std::shared_ptr<EpcShare> share = nullptr);
 
   // A run of `count` neighbouring free frames, or the longest shorter one; nothing where the EPC is full. A frame is
   // zero unless dirty() says so.
@@ -59,16 +104,21 @@ class Epc {
   [[nodiscard]] ProtectedMemory& memory() { return memory_; }
   [[nodiscard]] const ProtectedMemory& memory() const { return memory_; }
   [[nodiscard]] std::uint32_t frame_count() const { return static_cast<std::uint32_t>(epcm_.size()); }
-  [[nodiscard]] std::uint32_t free_count() const { return free_count_; }
+  [[nodiscard]] std::uint32_t free_count() const { return holding_.free_count(free_count_); }
+  [[nodiscard]] std::uint32_t used_count() const { return frame_count() - free_count_; }
+  // The first frame from this one on that is used; frame_count() where none is.
+  [[nodiscard]] std::uint32_t next_used(std::uint32_t frame) const;
 
  private:
-  explicit Epc(ProtectedMemory memory, std::uint32_t frames) : memory_(std::move(memory)), epcm_(frames) {}
+  Epc(ProtectedMemory memory, std::uint32_t frames, std::shared_ptr<EpcShare> share)
+      : memory_(std::move(memory)), epcm_(frames), holding_(std::move(share)) {}
   [[nodiscard]] static std::uint8_t bit(Backing backing) { return backing == Backing::kSecret ? 1 : 2; }
   [[nodiscard]] bool used(std::uint32_t frame) const { return (used_[frame / 64] >> frame % 64 & 1) != 0; }
   void set_free(std::uint32_t frame);
 
   ProtectedMemory memory_;
   std::vector<EpcmEntry> epcm_;
+  EpcHolding holding_;
   std::vector<std::uint64_t> used_ = std::vector<std::uint64_t>(epcm_.size() / 64 + 1);
   std::vector<std::uint8_t> dirty_ = std::vector<std::uint8_t>(epcm_.size());
   std::uint32_t free_count_ = static_cast<std::uint32_t>(epcm_.size());

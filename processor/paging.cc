@@ -377,7 +377,8 @@ void SoftEnclave::bring(std::uint64_t offset, std::uint64_t length) const {
 
 SoftEnclave::FrameRun SoftEnclave::evictable_run(std::uint32_t frame, std::uint32_t longest) const {
   const std::scoped_lock guard(lock_);
-  FrameRun run;
+  FrameRun run{.next = epc_.next_used(frame)};
+  if (run.next != frame) return run;
   for (; run.count < longest && frame + run.count < epc_.frame_count(); ++run.count) {
     const EpcmEntry& entry = epc_.entry(frame + run.count);
     const bool may_go = entry.valid && may_stand_outside(entry.type) && !entry.blocked && may_go_out(entry);
@@ -391,6 +392,7 @@ SoftEnclave::FrameRun SoftEnclave::evictable_run(std::uint32_t frame, std::uint3
       break;
     }
   }
+  run.next = frame + std::max(run.count, 1U);
   return run;
 }
 

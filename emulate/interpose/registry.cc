@@ -71,9 +71,11 @@ int Registry::open_enclave_device(int flags) {
   const std::scoped_lock guard(lock_);
   const auto platform_keys = keys();
   if (platform_keys == nullptr) return refuse(ENODEV);
+  if (epc_ == nullptr) epc_ = std::make_shared<processor::PagerGroup>(epc_size_);
   const int descriptor = open_stand_in("sgx_enclave", flags);
   if (descriptor < 0) return -1;
-  devices_[*identity_of(descriptor)] = std::make_shared<Device>(Platform{.epc_size = epc_size_, .keys = platform_keys});
+  devices_[*identity_of(descriptor)] =
+      std::make_shared<Device>(Platform{.epc_size = epc_size_, .epc = epc_, .keys = platform_keys});
   return descriptor;
 }
 

@@ -55,6 +55,7 @@ class Registry final : public Device::Surroundings {
   std::atomic<bool> used_{false};  // a device was opened: until then nothing is looked up
   mutable std::mutex lock_;
   std::shared_ptr<const processor::KeySource> keys_;
+  std::shared_ptr<processor::PagerGroup> epc_;
   std::map<Identity, std::shared_ptr<Device>> devices_;
   std::map<Identity, bool> provisioning_;
   AddressMap map_;

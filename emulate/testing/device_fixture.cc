@@ -34,7 +34,15 @@ void prepare_process() {
 }
 
 OpenDevice::OpenDevice(std::uint64_t epc_size, std::uint64_t base)
-    : base_(base), device_(std::make_shared<Device>(Platform{.epc_size = epc_size, .keys = test_keys()})) {
+    : base_(base),
+      device_(std::make_shared<Device>(Platform{
+          .epc_size = epc_size, .epc = std::make_shared<processor::PagerGroup>(epc_size), .keys = test_keys()})) {
+  prepare_process();
+}
+
+OpenDevice::OpenDevice(std::uint64_t epc_size, std::shared_ptr<processor::PagerGroup> epc)
+    : base_(reserve_elrange()),
+      device_(std::make_shared<Device>(Platform{.epc_size = epc_size, .epc = std::move(epc), .keys = test_keys()})) {
   prepare_process();
 }
 

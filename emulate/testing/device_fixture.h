@@ -20,6 +20,8 @@ class OpenDevice final : public Device::Surroundings {
  public:
   // `base`: where ELRANGE is to be, already reserved.
   explicit OpenDevice(std::uint64_t epc_size = kTestEpc, std::uint64_t base = reserve_elrange());
+  // One that takes its pages from an EPC of this size, which others use too.
+  OpenDevice(std::uint64_t epc_size, std::shared_ptr<processor::PagerGroup> epc);
 
   [[nodiscard]] std::uint64_t base() const { return base_; }
   [[nodiscard]] Device& device() { return *device_; }

@@ -24,10 +24,12 @@ constexpr std::uint32_t kLeastPageable = 96;
 
 }  // namespace
 
-Result<std::unique_ptr<Pager>> Pager::attach(SoftEnclave& enclave, const PagerOptions& options) {
+Result<std::unique_ptr<Pager>> Pager::attach(SoftEnclave& enclave, const PagerOptions& options,
+                                             std::shared_ptr<PagerGroup> group) {
+  if (group == nullptr) group.reset(new PagerGroup);
   const bool paged = enclave.may_exceed_epc();
   const auto frames = static_cast<std::uint32_t>(enclave.usage().epc_pages);
-  std::unique_ptr<Pager> pager(new Pager(enclave, options, paged, frames));
+  std::unique_ptr<Pager> pager(new Pager(enclave, options, paged, frames, std::move(group)));
   if (!paged) {
     enclave.set_supply(pager.get());
     return pager;
@@ -38,18 +40,32 @@ Result<std::unique_ptr<Pager>> Pager::attach(SoftEnclave& enclave, const PagerOp
   pager->places_ = static_cast<std::uint32_t*>(places);
   if (auto reserved = pager->store_.reserve(enclave.page_limit()); !reserved) return std::unexpected(reserved.error());
   if (auto enabled = enclave.enable_paging(pager.get()); !enabled) return std::unexpected(enabled.error());
+  const std::scoped_lock guard(pager->lock_);
+  pager->group_->pagers_.push_back(pager.get());
+  (void)pager->make_room(1);
   pager->keep_version_slots();
   return pager;
 }
 
-Pager::Pager(SoftEnclave& enclave, const PagerOptions& options, bool paged, std::uint32_t frames)
-    : enclave_(enclave), options_(options), paged_(paged), frames_(frames), pages_(enclave.size() / kPageSize) {
+Pager::Pager(SoftEnclave& enclave, const PagerOptions& options, bool paged, std::uint32_t frames,
+             std::shared_ptr<PagerGroup> group)
+    : enclave_(enclave),
+      options_(options),
+      paged_(paged),
+      frames_(frames),
+      pages_(enclave.size() / kPageSize),
+      group_(std::move(group)) {
   // What comes at once must leave most of the EPC alone.
   options_.ahead = std::clamp(std::min(options_.ahead, frames / 16), 1U, kMostAtOnce);
   options_.cluster = std::bit_floor(std::clamp(std::min(options_.cluster, frames / 16), 1U, options_.ahead));
 }
 
 Pager::~Pager() {
+  {
+    const std::scoped_lock guard(lock_);
+    std::erase(group_->pagers_, this);
+    group_->hand_ = 0;
+  }
   enclave_.set_supply(nullptr);
   if (places_ != nullptr) ::munmap(places_, pages_ * sizeof(std::uint32_t));
 }
@@ -96,7 +112,7 @@ Result<void> Pager::check_size() const {
   for (std::uint32_t frame = 0; frame < frames_;) {
     const SoftEnclave::FrameRun run = enclave_.evictable_run(frame, frames_);
     pageable += run.count;
-    frame += std::max(run.count, 1U);
+    frame = run.next;
   }
   if (pageable >= kLeastPageable) return {};
   const std::uint64_t least = std::uint64_t{frames_ - pageable + kLeastPageable} * kPageSize;
@@ -162,8 +178,8 @@ std::uint32_t Pager::make_room(std::uint32_t pages) {
   std::uint32_t free = enclave_.free_frames();
   while (paged_ && free < pages) {
     const auto victim = next_victim();
-    if (!victim || evict(victim->offset / kPageSize, victim->count) == 0) break;
-    keep_version_slots();
+    if (!victim || victim->pager->evict(victim->run.offset / kPageSize, victim->run.count) == 0) break;
+    victim->pager->keep_version_slots();
     free = enclave_.free_frames();
   }
   return free;
@@ -173,22 +189,34 @@ std::uint32_t Pager::make_room(std::uint32_t pages) {
 void Pager::lead_on() {
   const std::uint32_t watched = options_.watched == 0 ? 0 : frames_ / options_.watched;
   while (lead_ < watched) {
-    const SoftEnclave::FrameRun run = enclave_.evictable_run((back_ + lead_) % frames_, options_.cluster);
+    const std::uint32_t frame = (back_ + lead_) % frames_;
+    const SoftEnclave::FrameRun run = enclave_.evictable_run(frame, options_.cluster);
     if (run.count != 0 && !run.hidden) enclave_.hide(run.offset, run.count);
-    lead_ += std::max(run.count, 1U);
+    lead_ += run.next - frame;
   }
 }
 
-std::optional<SoftEnclave::FrameRun> Pager::next_victim() {
+SoftEnclave::FrameRun Pager::step(std::uint32_t* passed) {
+  lead_on();
+  const SoftEnclave::FrameRun run = enclave_.evictable_run(back_, options_.cluster);
+  *passed = run.next - back_;
+  back_ = run.next % frames_;
+  lead_ -= std::min(lead_, *passed);
+  return run;
+}
+
+std::optional<Pager::Victim> Pager::next_victim() {
+  std::uint64_t frames = 0;
+  for (const Pager* pager : group_->pagers_) frames += pager->frames_;
   // Twice around: what was touched the first time must stay untouched. Then whatever there is.
-  for (std::uint32_t steps = 0; steps < 3 * frames_;) {
-    lead_on();
-    const SoftEnclave::FrameRun run = enclave_.evictable_run(back_, options_.cluster);
-    const std::uint32_t step = std::max(run.count, 1U);
-    steps += step;
-    back_ = (back_ + step) % frames_;
-    lead_ -= std::min(lead_, step);
-    if (run.count != 0 && (options_.watched == 0 || run.hidden || steps > 2 * frames_)) return run;
+  for (std::uint64_t steps = 0; steps < 3 * frames;) {
+    Pager& pager = *group_->pagers_[group_->hand_];
+    std::uint32_t passed = 0;
+    const SoftEnclave::FrameRun run = pager.step(&passed);
+    steps += passed;
+    if (pager.back_ == 0) group_->hand_ = (group_->hand_ + 1) % group_->pagers_.size();
+    const bool idle = pager.options_.watched == 0 || run.hidden || steps > 2 * frames;
+    if (run.count != 0 && idle) return Victim{&pager, run};
   }
   return std::nullopt;
 }

@@ -33,6 +33,25 @@ struct PagingCounters {
 };
 
 class Pager;
+
+// The enclaves of one EPC: each has its own pager, and whoever needs frames empties them in turn, as if one clock went
+// over all of them.
+class PagerGroup {
+ public:
+  // bytes of EPC; enclaves are made with share().
+  explicit PagerGroup(std::uint64_t epc_size)
+      : share_(std::make_shared<EpcShare>(static_cast<std::uint32_t>(epc_size / sgx::kPageSize))) {}
+  [[nodiscard]] const std::shared_ptr<EpcShare>& share() const { return share_; }
+
+ private:
+  friend class Pager;
+  PagerGroup() = default;  // of one enclave whose EPC is its own
+  std::shared_ptr<EpcShare> share_;
+  std::mutex lock_;  // of all of its pagers
+  std::vector<Pager*> pagers_;
+  std::size_t hand_ = 0;  // whose frames the clock is at
+};
+
 // For those who operate the enclave.
 [[nodiscard]] boundary::EpcCounters epc_counters(const SoftEnclave& enclave, const Pager& pager);
 
@@ -48,7 +67,8 @@ class Pager final : public PageSupply {
   // After ECREATE and before the first page. Where the enclave's pages cannot be more than the EPC's, no page ever
   // leaves, and what paging takes is not made. The enclave must outlive the pager, and nobody may be inside when the
   // pager goes.
-  [[nodiscard]] static Result<std::unique_ptr<Pager>> attach(SoftEnclave& enclave, const PagerOptions& options = {});
+  [[nodiscard]] static Result<std::unique_ptr<Pager>> attach(SoftEnclave& enclave, const PagerOptions& options = {},
+                                                             std::shared_ptr<PagerGroup> group = nullptr);
   ~Pager() override;
   Pager(const Pager&) = delete;
   Pager& operator=(const Pager&) = delete;
@@ -83,11 +103,19 @@ class Pager final : public PageSupply {
     std::uint32_t window = 0;
   };
 
-  Pager(SoftEnclave& enclave, const PagerOptions& options, bool paged, std::uint32_t frames);
+  struct Victim {
+    Pager* pager;
+    SoftEnclave::FrameRun run;
+  };
+
+  Pager(SoftEnclave& enclave, const PagerOptions& options, bool paged, std::uint32_t frames,
+        std::shared_ptr<PagerGroup> group);
 
   // All with lock_ held. Pages are page numbers in ELRANGE.
   [[nodiscard]] std::uint32_t make_room(std::uint32_t pages);
-  [[nodiscard]] std::optional<SoftEnclave::FrameRun> next_victim();
+  [[nodiscard]] std::optional<Victim> next_victim();
+  // Moves the hand that evicts over one run; *passed frames were in it.
+  [[nodiscard]] SoftEnclave::FrameRun step(std::uint32_t* passed);
   void lead_on();
   [[nodiscard]] std::uint32_t evict(std::uint64_t first, std::uint32_t count);
   void keep_version_slots();
@@ -105,7 +133,8 @@ class Pager final : public PageSupply {
   bool paged_;
   std::uint32_t frames_;
   std::uint64_t pages_;  // of ELRANGE
-  mutable std::mutex lock_;
+  std::shared_ptr<PagerGroup> group_;
+  std::mutex& lock_ = group_->lock_;
   std::uint32_t* places_ = nullptr;  // by page: where it stands in the store + 1
   PageStore store_;
   std::uint32_t back_ = 0;  // the hand that evicts
