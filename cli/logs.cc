@@ -1,4 +1,5 @@
 // coffer logs, coffer wait: what a detached run said, and how it ended.
+#include <fmt/format.h>
 #include <poll.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/file.h"
 #include "cli/operating.h"
 #include "cli/verbs.h"
+#include "host/operate/client.h"
 #include "host/operate/detached.h"
 #include "host/operate/log_file.h"
 #include "host/operate/places.h"
@@ -41,8 +43,23 @@ void wait_for_change(int watch) {
   [[maybe_unused]] const ssize_t size = ::read(watch, ignored.data(), ignored.size());
 }
 
+// A run by its id or name. Where that is an enclave that runs, but not detached, the error says so.
+Result<DetachedRun> find_run(const std::string& wanted) {
+  auto run = operate::find_detached(wanted);
+  if (run && run->state == DetachedRun::State::kRunning) return run;
+  const auto processes = operate::list_running();
+  if (!processes) return run;
+  const auto running = operate::find_running(*processes, wanted);
+  // An ended run of the same name is not what is meant while another runs.
+  if (!running || running->enclave->detached) return run;
+  return input_error(fmt::format(
+      "{} runs in the foreground of process {}: its output is where that was started and is not kept, and its exit "
+      "status is that process's; `coffer run --detach` keeps both",
+      wanted, running->process->status.pid));
+}
+
 int print_log(const Options& options) {
-  auto run = operate::find_detached(options.run);
+  auto run = find_run(options.run);
   if (!run) return report(run.error());
   operate::LogReader log(run->folder);
   const auto visit = [&options](const operate::LogLine& line) { print_line(line, options.times); };
@@ -61,7 +78,7 @@ int print_log(const Options& options) {
 }
 
 int wait_for(const Options& options) {
-  auto run = operate::find_detached(options.run);
+  auto run = find_run(options.run);
   if (run) run = operate::wait_for_end(*run);
   if (!run) return report(run.error());
   if (options.json) {
@@ -85,7 +102,9 @@ void add_logs(CLI::App& app, int& status) {
       "Examples:\n  coffer run --detach --name web web.enclave && coffer logs --follow web\n"
       "  coffer logs --times 3f9c2a 2>&1 | tail\n\n"
       "Standard output goes to standard output and standard error to standard error. The newest megabyte at least is\n"
-      "kept, also for some time after the end (`coffer ps --all`).");
+      "kept, also for some time after the end (`coffer ps --all`). Runs in the foreground keep no log: their output "
+      "is\n"
+      "where they were started.");
   verb->add_option("ID", options->run, "The run's id, its beginning, or its name")->required();
   verb->add_flag("--follow,-f", options->follow, "Go on until the run ends");
   verb->add_flag("--times,-t", options->times, "Begin each line with its time");

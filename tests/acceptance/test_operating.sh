@@ -61,6 +61,10 @@ answer = connection.getresponse()
 text = answer.read().decode()
 assert answer.status == 200 and 'coffer_ocalls_total{enclave="' in text and 'name="web"} ' in text, text
 PYTHON
+for verb in logs wait; do
+  expect_status 2 "$COFFER" $verb web
+  expect_error_line "web runs in the foreground of process $pid: .*--detach"
+done
 expect_status 2 "$COFFER" run --name web server.enclave
 expect_error_line 'web'
 # In another state directory nobody sees it.
