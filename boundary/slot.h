@@ -61,7 +61,8 @@ struct ControlMessage {
   std::uint32_t ssa_frame_size;
   std::uint64_t a, b, c, d, e;
   std::uint64_t size, attributes_flags, attributes_xfrm;
-  std::uint32_t misc_select, reserved;
+  std::uint32_t misc_select, config_svn;
+  std::uint8_t config_id[64];
 };
 
 struct ControlAnswer {
@@ -77,6 +78,6 @@ struct ControlHello {
   std::uint32_t status;  // 0, or 2 and `text` says why the cell cannot run
   char text[1016];
 };
-inline constexpr std::uint32_t kControlVersion = 1;
+inline constexpr std::uint32_t kControlVersion = 2;
 
 }  // namespace coffer::boundary

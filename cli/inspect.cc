@@ -218,6 +218,12 @@ void print_sigstruct(const sgx::Sigstruct& sigstruct) {
   line("product", fmt::format("{}", sigstruct.isv_prod_id), "ISVPRODID: which of the signer's products this is");
   line("version", fmt::format("{}", sigstruct.isv_svn),
        "ISVSVN: its security version; data sealed by a higher one stays closed to it");
+  if ((sigstruct.attributes.flags & sgx::attribute::kKss) != 0) {
+    line("family", to_hex(bytes_of(sigstruct.isv_family_id)),
+         "ISVFAMILYID: which of the signer's product families this is");
+    line("extended id", to_hex(bytes_of(sigstruct.isv_ext_prod_id)),
+         "ISVEXTPRODID: which product, where a small number does not do");
+  }
   line("attributes", flags.empty() ? "none" : flags, "what the enclave is allowed (ATTRIBUTES.FLAGS)");
   line("CPU state", features, "register sets that the enclave may use (ATTRIBUTES.XFRM)");
   line("debug", debug_allowed(sigstruct) ? "yes" : "no",

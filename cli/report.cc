@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "cli/attribute_names.h"
+#include "cli/config_id.h"
 #include "cli/verbs.h"
 #include "host/report/expectations.h"
 #include "host/report/verifier.h"
@@ -20,7 +21,7 @@ constexpr std::size_t kReportFileLimit = 1 << 16;
 
 struct Options {
   std::string output;  // of `target`
-  std::string file, image, mrenclave, mrsigner, data, data_hex;
+  std::string file, image, mrenclave, mrsigner, config_id, data, data_hex;
   bool json = false, production = false;
 };
 
@@ -84,6 +85,11 @@ Result<host::Expectations> read_expectations(const Options& options) {
     if (!identity) return std::unexpected(identity.error());
     expected.image = *identity;
     expected.image_name = options.image;
+  }
+  if (!options.config_id.empty()) {
+    auto id = parse_config_id("--config-id", options.config_id);
+    if (!id) return std::unexpected(id.error());
+    expected.config_id = *id;
   }
   for (const auto& read :
        {read_identity("--mrenclave", options.mrenclave, expected.mrenclave),
@@ -251,6 +257,8 @@ void add_verify(CLI::App& parent, const std::shared_ptr<Options>& options, int& 
   verb->add_option("--image", options->image, "The enclave must be the one of this image")->type_name("X.enclave");
   verb->add_option("--mrenclave", options->mrenclave, "The enclave must have this measurement")->type_name("HEX");
   verb->add_option("--mrsigner", options->mrsigner, "The enclave must have this signer")->type_name("HEX");
+  verb->add_option("--config-id", options->config_id, "The enclave must have been started with this CONFIGID")
+      ->type_name("HEX");
   verb->add_flag("--production", options->production, "The enclave must not be a debug one");
   auto* data = verb->add_option("--data", options->data, "The report data must start with the SHA-256 of FILE");
   data->type_name("FILE");

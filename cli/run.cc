@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "base/file.h"
 #include "base/hex.h"
 #include "base/secret.h"
+#include "cli/config_id.h"
 #include "cli/detach.h"
 #include "cli/signal_passing.h"
 #include "cli/verbs.h"
@@ -34,6 +36,8 @@ struct Options {
   std::vector<std::string> variables;      // NAME=value
   std::vector<std::string> bind, connect;  // network patterns that this host permits
   std::vector<std::string> arguments;
+  std::string config_id;
+  std::uint16_t config_svn = 0;
   bool no_network = false;
   std::string name;
   std::string counters;  // a file for them
@@ -86,6 +90,12 @@ Result<LoadOptions> load_options(const Options& options) {
     if (!size) return input_error("--epc " + options.epc + ": " + size.error().message);
     load.epc_size = *size;
   }
+  if (!options.config_id.empty()) {
+    auto id = parse_config_id("--config-id", options.config_id);
+    if (!id) return std::unexpected(id.error());
+    std::ranges::copy(std::as_bytes(std::span(*id)), load.config_id.begin());
+  }
+  load.config_svn = options.config_svn;
   return load;
 }
 
@@ -259,6 +269,14 @@ void add_run(CLI::App& app, int& status) {
       ->allow_extra_args(false);
   run->add_flag("--no-network", options->no_network, "permit no network, whatever the image declares");
   run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call and ENCLU, as hardware would");
+  run->add_option(
+         "--config-id", options->config_id,
+         "tell the enclave its configuration (CONFIGID), up to 64 bytes in hex: in its reports, and in keys that "
+         "it asks for so; images with key separation only")
+      ->type_name("HEX");
+  run->add_option("--config-svn", options->config_svn, "version of the configuration (CONFIGSVN)")
+      ->check(CLI::Range(0, 65535).description(""))
+      ->type_name("N");
   run->add_option("--name", options->name, "what `coffer ps` calls it (default: the program's name)");
   run->add_option("--counters", options->counters,
                   "when the program has ended, write what it did, as `coffer ps --json` counts it, to this file");
@@ -274,6 +292,7 @@ void add_run(CLI::App& app, int& status) {
       "  coffer run server.enclave --rung sgx\n"
       "  coffer run big.enclave --epc 256M\n"
       "  coffer run --counters counters.json batch.enclave\n"
+      "  coffer run tenants.enclave --config-id $(sha256sum < tenant.json | cut -c -64)\n"
       "  coffer run --detach --name web web.enclave && coffer logs --follow web\n\n"
       "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "
       "of\n"

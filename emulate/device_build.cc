@@ -99,7 +99,9 @@ long Device::create_enclave(const sgx::Secs& secs, const Surroundings& surroundi
   auto created = (*enclave)->ecreate({.size = secs.size,
                                       .ssa_frame_size = secs.ssa_frame_size,
                                       .misc_select = secs.misc_select,
-                                      .attributes = secs.attributes},
+                                      .attributes = secs.attributes,
+                                      .config_id = secs.config_id,
+                                      .config_svn = secs.config_svn},
                                      secs.base_address);
   if (!created || !created->ok()) return -EIO;
   auto pager = processor::Pager::attach(**enclave, {}, platform_.epc);

@@ -36,7 +36,7 @@ Result<Enclave> Enclave::load(const std::filesystem::path& path, const LoadOptio
   if (!image) return std::unexpected(image.error());
   auto rung = host::make_rung(*image, options);
   if (!rung) return std::unexpected(rung.error());
-  auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options.fast_paths);
+  auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options);
   if (!runtime) return fail(runtime.error().kind, path.string() + ": " + runtime.error().message);
   return Enclave(std::make_unique<State>(std::move(*runtime), host::Provenance{path, options.rung}));
 }

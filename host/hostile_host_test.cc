@@ -91,7 +91,7 @@ struct Outcome {
 class Captivity {
  public:
   explicit Captivity(std::unique_ptr<Rung> rung, bool fast_paths = true) {
-    auto built = build_enclave(fresh_hostage(), std::move(rung), fast_paths);
+    auto built = build_enclave(fresh_hostage(), std::move(rung), {.fast_paths = fast_paths});
     if (built) runtime_ = std::move(*built);
   }
   ~Captivity() {

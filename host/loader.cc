@@ -1,5 +1,7 @@
 #include "host/loader.h"
 
+#include <cstring>
+
 #include "boundary/calls.h"
 #include "boundary/slot.h"
 #include "processor/entry.h"
@@ -10,14 +12,25 @@ namespace {
 
 constexpr std::uint64_t kArenaRoom = std::uint64_t{32} << 20;  // start block, staging, call buffers
 
-Result<void> build(Rung& rung, const image::CofferImage& image, bool fast_paths) {
+Result<void> configure(sgx::CreateParameters& parameters, const LoadOptions& options) {
+  std::memcpy(parameters.config_id.data(), options.config_id.data(), parameters.config_id.size());
+  parameters.config_svn = options.config_svn;
+  const bool configured = parameters.config_id != sgx::Bytes<64>{} || parameters.config_svn != 0;
+  if (!configured || (parameters.attributes.flags & sgx::attribute::kKss) != 0) return {};
+  return input_error(
+      "a configuration (CONFIGID, CONFIGSVN) is for images with key separation; give it a family_id or an "
+      "extended_product_id in coffer.toml and sign it again");
+}
+
+Result<void> build(Rung& rung, const image::CofferImage& image, const LoadOptions& options) {
   sgx::CreateParameters parameters = image.parameters();
   parameters.attributes.xfrm &= processor::machine_xfrm();
+  if (auto configured = configure(parameters, options); !configured) return configured;
   if (auto described = image.describe(rung, parameters); !described) return described;
   const boundary::ImageLayout& layout = image.layout();
   const ThreadPlan threads{layout.thread_offset, boundary::kThreadStride, layout.thread_count};
   if (auto initialised = rung.init(image.sigstruct(), threads); !initialised) return initialised;
-  return fast_paths ? rung.apply_fast_paths(layout.layout_offset) : Result<void>{};
+  return options.fast_paths ? rung.apply_fast_paths(layout.layout_offset) : Result<void>{};
 }
 
 }  // namespace
@@ -46,8 +59,9 @@ Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const L
   return make_inline_rung(sizes);
 }
 
-Result<std::unique_ptr<Runtime>> build_enclave(image::CofferImage image, std::unique_ptr<Rung> rung, bool fast_paths) {
-  if (auto built = build(*rung, image, fast_paths); !built) return std::unexpected(built.error());
+Result<std::unique_ptr<Runtime>> build_enclave(image::CofferImage image, std::unique_ptr<Rung> rung,
+                                               const LoadOptions& options) {
+  if (auto built = build(*rung, image, options); !built) return std::unexpected(built.error());
   std::byte* exchange = rung->arena().allocate(image.layout().thread_count * sizeof(boundary::ExchangeArea));
   if (exchange == nullptr) return fail(ErrorKind::kSystem, "the arena is too small for the image's threads");
   return std::make_unique<Runtime>(std::move(image), std::move(rung), exchange);

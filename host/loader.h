@@ -15,8 +15,9 @@ namespace coffer::host {
 // The rung that the options name. Refused: a production image on the rung inline.
 [[nodiscard]] Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options);
 
-// Adds the image's pages, initialises the enclave and, where asked, applies the fast paths.
+// Adds the image's pages, initialises the enclave and, where asked, applies the fast paths. Input error: a
+// configuration for an image without KSS.
 [[nodiscard]] Result<std::unique_ptr<Runtime>> build_enclave(image::CofferImage image, std::unique_ptr<Rung> rung,
-                                                             bool fast_paths);
+                                                             const LoadOptions& options);
 
 }  // namespace coffer::host

@@ -83,6 +83,8 @@ class ProcessRung final : public Rung {
     message.attributes_flags = p.attributes.flags;
     message.attributes_xfrm = p.attributes.xfrm;
     message.misc_select = p.misc_select;
+    message.config_svn = p.config_svn;
+    std::ranges::copy(p.config_id, message.config_id);
     return ask("ECREATE", message);
   }
 

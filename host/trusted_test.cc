@@ -240,7 +240,7 @@ TEST(TrustedCounters, AreNotBelievedFromACarrierThatLies) {
   CounterLiar liar;
   auto carrier = testing::HostileCarrier::make(rung_options(*image, {}), liar, {});
   ASSERT_TRUE(carrier);
-  auto runtime = build_enclave(std::move(*image), std::move(*carrier), true);
+  auto runtime = build_enclave(std::move(*image), std::move(*carrier), {});
   ASSERT_TRUE(runtime) << runtime.error().message;
   const testing::Streams streams;
   ASSERT_TRUE((*runtime)->start(streams.options({})));

@@ -63,6 +63,8 @@ bool xfrm_valid(std::uint64_t xfrm) {
 
 // ECREATE's checks on SECS (SDM 3D 40.3, ECREATE).
 bool create_parameters_valid(const sgx::CreateParameters& p) {
+  const bool has_configuration = p.config_id != sgx::Bytes<64>{} || p.config_svn != 0;
+  if (has_configuration && (p.attributes.flags & sgx::attribute::kKss) == 0) return false;
   const std::uint64_t frame_bytes = std::uint64_t{p.ssa_frame_size} * kPageSize;
   return std::has_single_bit(p.size) && p.size >= 2 * kPageSize && p.size <= kMaxEnclaveSize && p.ssa_frame_size != 0 &&
          frame_bytes <= p.size && (p.attributes.flags & ~kSupportedAttributes) == 0 &&
@@ -135,6 +137,8 @@ Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p, std::ui
   secs_.ssa_frame_size = p.ssa_frame_size;
   secs_.misc_select = p.misc_select;
   secs_.attributes = p.attributes;
+  secs_.config_id = p.config_id;
+  secs_.config_svn = p.config_svn;
   measurement_.ecreate(p.ssa_frame_size, p.size);
   gate_ = {coffer_gate, base(), size(), thread_table_, coffer_exit_gate};
   created_ = true;

@@ -114,6 +114,19 @@ TEST(Ecreate, AttributesAndMiscSelect) {
   }
 }
 
+TEST(Ecreate, AConfigurationWantsTheKssAttribute) {
+  for (const bool kss : {false, true}) {
+    const Fault expected = kss ? Fault::kNone : Fault::kGeneralProtection;
+    auto p = good();
+    if (kss) p.attributes.flags |= sgx::attribute::kKss;
+    p.config_id.back() = 1;
+    EXPECT_EQ(ecreate(p), expected) << "CONFIGID";
+    p.config_id = {};
+    p.config_svn = 1;
+    EXPECT_EQ(ecreate(p), expected) << "CONFIGSVN";
+  }
+}
+
 TEST(Ecreate, OnlyOnce) {
   auto made = build_before_einit().built;
   auto again = made->ecreate(good());

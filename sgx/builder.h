@@ -16,6 +16,9 @@ struct CreateParameters {
   std::uint32_t ssa_frame_size = 1;  // pages
   std::uint32_t misc_select = 0;
   Attributes attributes{};  // as they will stand in SECS, INIT clear
+  // With KSS: what whoever starts the enclave tells it. Not measured; in its reports and, where it asks, in its keys.
+  Bytes<64> config_id{};
+  std::uint16_t config_svn = 0;
 };
 
 // Which of a page's sixteen 256-byte chunks EEXTEND covers; bit i is the chunk at offset 256 * i.

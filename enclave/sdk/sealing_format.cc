@@ -74,7 +74,9 @@ SealedHeader header_for(const SealTo& to, const sgx::ReportBody& own) {
   SealedHeader header;
   header.key_policy = key_policy_of(to);
   header.isv_svn = to.svn.value_or(own.isv_svn);
-  header.config_svn = to.config_svn.value_or(own.config_svn);
+  // The processor refuses a CONFIGSVN above the enclave's whatever the policy: a secret that is not tied to the
+  // configuration must not be tied to its version either.
+  header.config_svn = to.config_svn.value_or(to.same_configuration ? own.config_svn : std::uint16_t{0});
   header.cpu_svn = own.cpu_svn;
   return header;
 }

@@ -96,6 +96,8 @@ Result<void> Driver::create(const sgx::CreateParameters& parameters) {
   secs->ssa_frame_size = parameters.ssa_frame_size;
   secs->misc_select = parameters.misc_select;
   secs->attributes = parameters.attributes;
+  secs->config_id = parameters.config_id;
+  secs->config_svn = parameters.config_svn;
   sgx_enclave_create request{.src = reinterpret_cast<std::uint64_t>(secs)};
   if (::ioctl(device_.get(), SGX_IOC_ENCLAVE_CREATE, &request) == 0) return {};
   return system_error(

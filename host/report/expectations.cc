@@ -93,6 +93,10 @@ std::vector<Check> compare(const sgx::ReportBody& body, const Expectations& expe
     checks.push_back(
         same_identity("mrsigner", *expected.mrsigner, body.mrsigner, "its enclave has another signer (MRSIGNER)"));
   }
+  if (expected.config_id) {
+    checks.push_back({"config id", to_hex(bytes_of(*expected.config_id)), to_hex(bytes_of(body.config_id)),
+                      "its enclave was started with another configuration (CONFIGID)"});
+  }
   const auto data_start = [&body](std::size_t size) {
     return to_hex(bytes_of(body.report_data).first(std::min(size, body.report_data.size())));
   };

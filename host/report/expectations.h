@@ -33,7 +33,8 @@ struct Expectations {
   std::optional<sgx::Bytes<32>> data_digest;  // the first half of the report data
   std::string data_name;                      // for the messages
   std::vector<std::uint8_t> data;             // what the report data starts with; at most 64 bytes; empty: anything
-  bool production = false;                    // not a debug enclave
+  std::optional<sgx::Bytes<64>> config_id;
+  bool production = false;  // not a debug enclave
 };
 
 struct Check {

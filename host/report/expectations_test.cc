@@ -36,6 +36,7 @@ Expectations all_right() {
   expected.image_name = "x.enclave";
   expected.mrenclave = body.mrenclave;
   expected.mrsigner = body.mrsigner;
+  expected.config_id = body.config_id;
   expected.data_digest.emplace().fill(0x33);
   expected.data_name = "results";
   expected.data.assign(body.report_data.begin(), body.report_data.end());
@@ -55,7 +56,7 @@ std::vector<std::string> wrong(const sgx::ReportBody& body, const Expectations& 
 TEST(Expectations, NothingAskedIsNothingChecked) { EXPECT_TRUE(compare(sample_body(), {}).empty()); }
 
 TEST(Expectations, WhatIsRightHolds) {
-  EXPECT_EQ(compare(sample_body(), all_right()).size(), 10u);
+  EXPECT_EQ(compare(sample_body(), all_right()).size(), 11u);
   EXPECT_THAT(wrong(sample_body(), all_right()), ::testing::IsEmpty());
 }
 
@@ -70,6 +71,7 @@ TEST(Expectations, EachDifferenceIsNamed) {
   EXPECT_THAT(changed([](auto& body) { body.mrsigner.bytes[0] ^= 1; }), ElementsAre("image mrsigner", "mrsigner"));
   EXPECT_THAT(changed([](auto& body) { body.isv_prod_id = 4; }), ElementsAre("image isvprodid"));
   EXPECT_THAT(changed([](auto& body) { body.isv_svn = 3; }), ElementsAre("image isvsvn"));
+  EXPECT_THAT(changed([](auto& body) { body.config_id[63] ^= 1; }), ElementsAre("config id"));
   EXPECT_THAT(changed([](auto& body) { body.report_data[31] ^= 1; }), ElementsAre("data", "report data"));
   EXPECT_THAT(changed([](auto& body) { body.report_data[63] ^= 1; }), ElementsAre("report data"));
   EXPECT_THAT(changed([](auto& body) { body.attributes.flags |= sgx::attribute::kDebug; }),

@@ -36,6 +36,10 @@ struct LoadOptions {
   // Bytes of protected memory that the enclave uses at once; what it has beyond that is paged out, encrypted. 0: room
   // for everything. Not for kSgx, where the operating system shares the machine's out.
   std::uint64_t epc_size = 0;
+  // CONFIGID and CONFIGSVN: what the enclave is told of its configuration. Not measured, but in its reports, and in the
+  // keys of what it seals to its configuration. For images with key separation (KSS) only.
+  std::array<std::byte, 64> config_id{};
+  std::uint16_t config_svn = 0;
   bool fast_paths = true;  // patch ENCLU and system-call sites (software rungs; the measurement does not change)
 };
 

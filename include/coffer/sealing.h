@@ -35,7 +35,8 @@ struct SealTo {
   bool same_configuration = false;     // ... to CONFIGID
 
   // The lowest security version that can unseal; absent: this enclave's own. Enclaves with a higher one can always
-  // unseal; one with a lower one gets kDowngrade. Not above one's own (kInvalid).
+  // unseal; one with a lower one gets kDowngrade. Not above one's own (kInvalid). config_svn goes with
+  // same_configuration; without it, it is 0 where absent.
   std::optional<std::uint16_t> svn, config_svn;
 };
 

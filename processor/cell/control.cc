@@ -93,10 +93,13 @@ ControlAnswer Control::create(const ControlMessage& message) {
   if (enclave_ != nullptr) return failed("this cell has its enclave already");
   auto made = processor::SoftEnclave::make({.epc_size = message.a, .page_limit = message.b, .warm = warm_}, vault_);
   if (!made) return failed(made.error().message);
-  const sgx::CreateParameters parameters{.size = message.size,
-                                         .ssa_frame_size = message.ssa_frame_size,
-                                         .misc_select = message.misc_select,
-                                         .attributes = {message.attributes_flags, message.attributes_xfrm}};
+  if (message.config_svn > UINT16_MAX) return failed("CONFIGSVN has 16 bits");
+  sgx::CreateParameters parameters{.size = message.size,
+                                   .ssa_frame_size = message.ssa_frame_size,
+                                   .misc_select = message.misc_select,
+                                   .attributes = {message.attributes_flags, message.attributes_xfrm},
+                                   .config_svn = static_cast<std::uint16_t>(message.config_svn)};
+  std::ranges::copy(message.config_id, parameters.config_id.begin());
   auto created = (*made)->ecreate(parameters);
   if (!created) return failed(created.error().message);
   if (!created->ok()) return from(*created);
