@@ -17,6 +17,9 @@
 
 namespace coffer::kernel {
 
+CryptoBatch::CryptoBatch() = default;
+CryptoBatch::~CryptoBatch() = default;
+
 AesGcm256::AesGcm256(std::span<const std::byte, 32>) { state_[0] = std::byte{0}; }
 AesGcm256::~AesGcm256() = default;
 void AesGcm256::seal(std::span<const std::byte, kAesGcmNonceSize>, std::span<const std::byte>,
@@ -30,6 +33,19 @@ bool AesGcm256::open(std::span<const std::byte, kAesGcmNonceSize>, std::span<con
                      std::span<const std::byte, kAesGcmTagSize>) {
   std::memmove(plaintext.data(), ciphertext.data(), ciphertext.size());
   return true;
+}
+void AesGcm256::seal(const CryptoBatch&, std::span<const std::byte, kAesGcmNonceSize> nonce,
+                     std::span<const std::byte> aad, std::span<const std::byte> plaintext,
+                     std::span<std::byte> ciphertext, std::span<std::byte, kAesGcmTagSize> tag) {
+  seal(nonce, aad, plaintext, ciphertext, tag);
+}
+bool AesGcm256::open(const CryptoBatch&, std::span<const std::byte, kAesGcmNonceSize> nonce,
+                     std::span<const std::byte> aad, std::span<const std::byte> ciphertext,
+                     std::span<std::byte> plaintext, std::span<const std::byte, kAesGcmTagSize> tag) {
+  return open(nonce, aad, ciphertext, plaintext, tag);
+}
+void hmac_sha256(std::span<const std::byte>, std::span<const std::byte>, std::span<std::byte, kSha256Size> mac) {
+  std::ranges::fill(mac, std::byte{0});
 }
 void sha256(std::span<const std::byte>, std::span<std::byte, kSha256Size> digest) {
   std::ranges::fill(digest, std::byte{0});

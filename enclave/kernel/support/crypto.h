@@ -29,7 +29,7 @@ class CryptoBatch {
   CryptoBatch& operator=(const CryptoBatch&) = delete;
 
  private:
-  alignas(64) std::byte room_[2816];
+  [[maybe_unused]] alignas(64) std::byte room_[2816];
 };
 
 // AES-256-GCM (NIST SP 800-38D) under one key: the expanded key and the hash tables, wiped on destruction.
