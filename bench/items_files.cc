@@ -94,7 +94,8 @@ class FileItem {
     const std::string file = "file-" + std::to_string(shape.block_size);
     const auto each = [&](Worker& worker, const std::string& kind, const std::string& place) -> Result<double> {
       auto all = worker.ask(kind + how + size + place + "/" + file);
-      return all ? Result<double>(*all / static_cast<double>(kFileSize / shape.block_size)) : all;
+      const std::uint64_t blocks = kFileSize / shape.block_size;
+      return all ? Result<double>(*all / static_cast<double>(blocks)) : all;
     };
     const auto ours = [&] { return each(inside_, "file-", kInside); };
     const auto theirs = [&] { return each(outside_, "gcm-file-", folder_.string()); };

@@ -2,9 +2,9 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
-#include <cinttypes>
-#include <cstdio>
 #include <fstream>
+#include <sstream>
+#include <string>
 #include <vector>
 
 #include "bench/items.h"
@@ -78,14 +78,15 @@ Result<void> add_footprint(pid_t process, Footprint& sum) {
   std::ifstream maps("/proc/" + std::to_string(process) + "/smaps");
   if (!maps) return input_error("a cell's memory can be read by root only; run bench/run as root to see it");
   bool of_enclave = false;
-  std::uint64_t kilobytes = 0;
   for (std::string line; std::getline(maps, line);) {
-    std::uint64_t begin = 0;
-    std::uint64_t end = 0;
-    if (std::sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " ", &begin, &end) == 2) {
+    std::istringstream words(line);
+    std::string first;
+    double kilobytes = 0;
+    words >> first;
+    if (!first.ends_with(':')) {  // a mapping: its addresses, ..., the name of its file
       of_enclave = line.find("memfd:coffer-epc") != std::string::npos || line.find("secretmem") != std::string::npos;
-    } else if (std::sscanf(line.c_str(), "Rss: %" SCNu64 " kB", &kilobytes) == 1) {
-      (of_enclave ? sum.enclave : sum.other) += static_cast<double>(kilobytes);
+    } else if (first == "Rss:" && words >> kilobytes) {
+      (of_enclave ? sum.enclave : sum.other) += kilobytes;
     }
   }
   return {};

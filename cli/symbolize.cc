@@ -31,7 +31,6 @@ struct Options {
 };
 
 constexpr std::size_t kReportLimit = std::size_t{4} << 20;
-constexpr std::uint64_t kPage = 4096;
 
 // What there is to explain: a report, or addresses that somebody read somewhere.
 struct Question {

@@ -67,7 +67,8 @@ std::vector<TopRow> rows_between(const Look& before, const Look& now) {
       rows.push_back(row_of(process.pid, enclave, find(before, enclave.id), between));
     }
   }
-  std::ranges::stable_sort(rows, std::greater{}, [](const TopRow& row) { return row.rates.system_calls; });
+  // Those that do the same stay in one order from look to look.
+  std::ranges::sort(rows, {}, [](const TopRow& row) { return std::pair(-row.rates.system_calls, row.status.id); });
   return rows;
 }
 

@@ -1,4 +1,6 @@
 // Shell completion. Both scripts first find which verb the line names, then offer what that verb takes.
+#include <fmt/format.h>
+
 #include "cli/reference/reference.h"
 
 namespace coffer::cli {
@@ -79,7 +81,7 @@ std::string zsh_branch(const CLI::App& command) {
 }  // namespace
 
 std::string bash_completion(const CLI::App& command) {
-  const std::string program = command.get_name();
+  const std::string& program = command.get_name();
   std::string paths, options, verbs, ids, values;
   walk(command, "", [&](const std::string& path, const CLI::App& one) {
     if (!path.empty()) {
@@ -97,11 +99,10 @@ std::string bash_completion(const CLI::App& command) {
         names.push_back(name);
         if (is_flag(*option)) continue;
         const auto choices = choices_of(*option);
-        values +=
-            "    " + in_quotes(path + ":" + name) + ") " +
-            (choices.empty() ? "return"
-                             : "COMPREPLY=($(compgen -W " + in_quotes(joined(choices)) + " -- \"$word\")); return") +
-            " ;;\n";
+        const std::string answer = choices.empty() ? "return"
+                                                   : fmt::format("COMPREPLY=($(compgen -W {} -- \"$word\")); return",
+                                                                 in_quotes(joined(choices)));
+        values += fmt::format("    {}) {} ;;\n", in_quotes(path + ":" + name), answer);
       }
     }
     options += "    " + in_quotes(path) + ") options=" + in_quotes(joined(names)) + " ;;\n";
@@ -133,7 +134,7 @@ std::string bash_completion(const CLI::App& command) {
 }
 
 std::string zsh_completion(const CLI::App& command) {
-  const std::string program = command.get_name();
+  const std::string& program = command.get_name();
   std::string paths, branches;
   walk(command, "", [&](const std::string& path, const CLI::App& one) {
     if (!path.empty()) {

@@ -104,7 +104,7 @@ std::string verb_page(const std::string& words, const CLI::App& verb, const std:
 }  // namespace
 
 ReferenceFile daemon_page(const CLI::App& daemon, const std::string& version) {
-  const std::string name = daemon.get_name();
+  const std::string& name = daemon.get_name();
   std::string text = title(name, version, '8') + ".SH NAME\n" + plain(name) + " \\- " + line(daemon.get_description());
   text += ".SH SYNOPSIS\n" + synopsis(name, daemon) + ".SH OPTIONS\n" + described(options_of(daemon), false);
   text += ".SH NOTES\n" + kept(daemon.get_footer()) + ".SH SEE ALSO\n.BR coffer (1)\n";

@@ -58,7 +58,7 @@ TEST(Reference, TextIsNeverARequestOfRoff) {
 
 // Completes `line` in a real bash with the generated script.
 std::string completed(const CLI::App& command, const std::vector<std::string>& words) {
-  const std::string program = command.get_name();
+  const std::string& program = command.get_name();
   char folder[] = "/tmp/coffer-completion-XXXXXX";
   if (::mkdtemp(folder) == nullptr) return "no folder";
   const std::filesystem::path path = folder;

@@ -195,7 +195,7 @@ inline std::vector<std::byte> sample_intel_image(const IntelOptions& options = {
   put(file, 0x218, Elf64_Rela{0x10, R_X86_64_NONE, 0});
   const std::uint64_t note = 0x4000;
   put(file, note, Elf64_Nhdr{13, 0x1000, 0});
-  put_text(file, note + 12, std::string_view("sgx_metadata", 13));
+  put_text(file, note + 12, std::string_view("sgx_metadata\0", 13));
   for (int i = 0; i < blocks; ++i) {
     IntelOptions block_options = options;
     block_options.minor += static_cast<std::uint32_t>(i);
