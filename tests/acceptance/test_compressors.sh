@@ -88,6 +88,7 @@ read_only = true
 TOML
 sign program --config coffer.toml
 ./program input/data >outside.txt
-"$COFFER" run --quiet program.enclave --mount "$PWD/input:/input" -- /input/data >inside.txt
+"$COFFER" run --quiet --counters counters.json program.enclave --mount "$PWD/input:/input" -- /input/data >inside.txt
 cmp outside.txt inside.txt
 (($(grep -c same inside.txt) == 10)) || fail "$(cat inside.txt)"
+expect_past_the_trap counters.json

@@ -48,3 +48,5 @@ if command -v wrk >/dev/null; then
   ! grep -Eq 'Socket errors|Non-2xx' wrk.txt || fail "errors under load: $(cat wrk.txt)"
 fi
 [[ $(curl -s --max-time 20 "$url/end") == "/end$want" ]] || fail "no answer after the load"
+"$COFFER" ps --json >counters.json
+expect_past_the_trap counters.json

@@ -16,10 +16,11 @@ summary() { grep -E '^\[ +(OK|FAILED|PASSED|SKIPPED|DISABLED) +\]' "$1" | sed 's
 # By name, and one that is not called so.
 filter='--gtest_filter=-*DeathTest*:*.GetTestProperty:*.FilterBad:*.OutputEmpty'
 ./program "$filter" >outside.txt 2>&1 || fail "outside: $(tail -n 20 outside.txt)"
-"$COFFER" run --quiet program.enclave -- "$filter" >inside.txt 2>&1 || fail "inside: $(grep -A20 Failure inside.txt | head -n 60; tail -n 20 inside.txt)"
+"$COFFER" run --quiet --counters counters.json program.enclave -- "$filter" >inside.txt 2>&1 || fail "inside: $(grep -A20 Failure inside.txt | head -n 60; tail -n 20 inside.txt)"
 diff <(summary outside.txt) <(summary inside.txt) || fail 'inside differs from outside'
 (($(grep -c '^\[       OK' inside.txt) > 400)) || fail "only $(grep -c '^\[       OK' inside.txt) tests"
 grep PASSED inside.txt
+expect_past_the_trap counters.json
 # A death test where no process can be made: GoogleTest gives up by abort, at once.
 compile dying gtest-all.cc.o gtest_main.cc.o -pthread <<'SOURCE'
 #include <gtest/gtest.h>

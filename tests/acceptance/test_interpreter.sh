@@ -62,9 +62,10 @@ PYTHON
 # "Ran N tests in ..." and the result; how long it took is nobody's business.
 summary() { grep -E '^(Ran|OK|FAILED|ERROR|FAIL)' "$1" | sed 's/ in [0-9.]*s$//'; }
 ./python -B -c "$(cat suite.py)" >/dev/null 2>outside.txt || fail "outside: $(tail -n 30 outside.txt)"
-"$COFFER" run --quiet python.enclave --mount /usr/lib/python3.11:/usr/lib/python3.11 -- -B -c "$(cat suite.py)" \
+"$COFFER" run --quiet --counters counters.json python.enclave --mount /usr/lib/python3.11:/usr/lib/python3.11 -- -B -c "$(cat suite.py)" \
   >/dev/null 2>inside.txt || fail "inside: $(grep -E '^(ERROR|FAIL)' inside.txt; tail -n 60 inside.txt)"
 [[ $(summary outside.txt) == "$(summary inside.txt)" ]] || fail "outside: $(summary outside.txt) inside: $(summary inside.txt)"
 summary inside.txt
 "$COFFER" run --quiet python.enclave --mount /usr/lib/python3.11:/usr/lib/python3.11 -- -B -c "$(cat own.py)" >own.txt
 [[ $(cat own.txt) == "[10, 10, 14, 14, 14] ['late', 12]"$'\n''fork Function not implemented' ]] || fail "$(cat own.txt)"
+expect_past_the_trap counters.json

@@ -114,9 +114,10 @@ int main() {
 SOURCE
 sign program
 ./program >outside.txt 2>outside.speed
-"$COFFER" run --quiet program.enclave >inside.txt 2>inside.speed || fail "$(cat inside.speed)"
+"$COFFER" run --quiet --counters counters.json program.enclave >inside.txt 2>inside.speed || fail "$(cat inside.speed)"
 cmp outside.txt inside.txt
 grep -qx 'rsa 1 ecdsa 1 ed25519 1' inside.txt || fail "$(cat inside.txt)"
 (($(wc -l <inside.speed) == 13)) || fail "$(cat inside.speed)"
 echo 'algorithm, rounds a second outside and inside:'
 join <(sort outside.speed) <(sort inside.speed)
+expect_past_the_trap counters.json

@@ -78,8 +78,9 @@ int main(int argc, char**) {
 }
 SOURCE
 sign program --threads 34
-expect_status 0 "$COFFER" run program.enclave
+expect_status 0 "$COFFER" run --counters counters.json program.enclave
 expect_output '64000 32 32 through a future'
+expect_past_the_trap counters.json
 # More than the image has: an error of the library that a program can catch, and go on with the threads it has.
 sign program --threads 8
 expect_status 0 timeout 30 "$COFFER" run program.enclave -- crowd
