@@ -18,7 +18,7 @@
 namespace coffer::kernel {
 
 CryptoBatch::CryptoBatch() = default;
-CryptoBatch::~CryptoBatch() = default;
+CryptoBatch::~CryptoBatch() {}  // not defaulted: the kernel's does something
 
 AesGcm256::AesGcm256(std::span<const std::byte, 32>) { state_[0] = std::byte{0}; }
 AesGcm256::~AesGcm256() = default;

@@ -16,7 +16,6 @@ namespace coffer::host {
 namespace {
 
 using Bytes = std::vector<std::byte>;
-using testing::Setting;
 
 // As host/testing/programs/trusted.cc has them.
 enum Function : std::uint64_t {

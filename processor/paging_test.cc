@@ -274,8 +274,7 @@ TEST_F(Ewb, FreesTheFrameAndShowsNothing) {
     EXPECT_NE(word, 0xc0ffee00 + i);
   }
   // The same page with the same content never looks the same.
-  Outside before = outside;
-  ASSERT_TRUE(load(before).ok());
+  ASSERT_TRUE(load(outside).ok());
   const Outside again = evict(kPage);
   EXPECT_NE(again.memory, outside.memory);
 }

@@ -34,8 +34,8 @@ LayoutSite good_site() {
           .reserved = 0};
 }
 
-std::function<void(ImageLayout&, std::vector<std::byte>&)> with_sites(std::vector<LayoutSite> sites,
-                                                                      std::function<void(ImageLayout&)> change = {}) {
+std::function<void(ImageLayout&, std::vector<std::byte>&)> with_sites(
+    const std::vector<LayoutSite>& sites, const std::function<void(ImageLayout&)>& change = {}) {
   return [=](ImageLayout& layout, std::vector<std::byte>& blob) {
     blob.resize(sites.size() * sizeof(LayoutSite));
     if (!sites.empty()) std::memcpy(blob.data(), sites.data(), blob.size());
@@ -85,7 +85,7 @@ void expect_refused(const std::function<void(ImageLayout&, std::vector<std::byte
 }
 
 TEST_F(FastPaths, AHostileHeaderIsRefused) {
-  const auto header = [](std::function<void(ImageLayout&)> change) { return with_sites({good_site()}, change); };
+  const auto header = [](const std::function<void(ImageLayout&)>& change) { return with_sites({good_site()}, change); };
   expect_refused(header([](ImageLayout& l) { l.magic ^= 1; }), "magic");
   expect_refused(header([](ImageLayout& l) { l.size *= 2; }), "another size");
   expect_refused(header([](ImageLayout& l) { l.layout_offset += 0x1000; }), "another place");
@@ -106,7 +106,7 @@ TEST_F(FastPaths, AHostileHeaderIsRefused) {
 }
 
 TEST_F(FastPaths, HostileSitesAreRefusedAllTogether) {
-  const auto with = [](std::function<void(LayoutSite&)> change) {
+  const auto with = [](const std::function<void(LayoutSite&)>& change) {
     LayoutSite bad = good_site();
     change(bad);
     return with_sites({good_site(), bad});

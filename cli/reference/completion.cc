@@ -102,7 +102,7 @@ std::string bash_completion(const CLI::App& command) {
         const std::string answer = choices.empty() ? "return"
                                                    : fmt::format("COMPREPLY=($(compgen -W {} -- \"$word\")); return",
                                                                  in_quotes(joined(choices)));
-        values += fmt::format("    {}) {} ;;\n", in_quotes(path + ":" + name), answer);
+        values += fmt::format("    {}) {} ;;\n", in_quotes(fmt::format("{}:{}", path, name)), answer);
       }
     }
     options += "    " + in_quotes(path) + ") options=" + in_quotes(joined(names)) + " ;;\n";

@@ -1,8 +1,8 @@
 #include "host/testing/holdings.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "host/testing/enclaves.h"
@@ -26,9 +26,11 @@ Holdings holdings_of(pid_t pid) {
   for (std::string line; std::getline(maps, line);) ++now.mappings;
   std::ifstream status(process / "status");
   for (std::string line; std::getline(status, line);) {
-    unsigned long value = 0;
-    if (std::sscanf(line.c_str(), "VmSize: %lu", &value) == 1) now.mapped_kib = value;
-    if (std::sscanf(line.c_str(), "VmRSS: %lu", &value) == 1) now.resident_kib = value;
+    std::istringstream words(line);
+    std::string what;
+    words >> what;
+    if (what == "VmSize:") words >> now.mapped_kib;
+    if (what == "VmRSS:") words >> now.resident_kib;
   }
   now.descriptors = entries(process / "fd");
   now.threads = entries(process / "task");

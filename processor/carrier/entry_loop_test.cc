@@ -13,7 +13,6 @@
 namespace coffer::processor {
 namespace {
 
-using boundary::Request;
 using Clock = std::chrono::steady_clock;
 
 TEST(ParkingLot, AnUnparkThatCameFirstCounts) {

@@ -10,7 +10,6 @@
 namespace coffer::processor {
 
 using sgx::kPageSize;
-using sgx::SecinfoFlags;
 
 namespace {
 

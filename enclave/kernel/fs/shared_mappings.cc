@@ -140,7 +140,9 @@ void drop(Span& span, PageRange range) {
   std::vector<PageRange> gone;
   for (std::uint64_t number = range.begin; number < range.end; ++number) {
     Page& page = span.page(number);
-    if (page.uses == 0 || --page.uses != 0) continue;
+    if (page.uses == 0) continue;
+    --page.uses;
+    if (page.uses != 0) continue;
     --span.used;
     if (gone.empty() || gone.back().end != number) gone.push_back({number, number});
     ++gone.back().end;

@@ -34,7 +34,7 @@ unsigned char* data_of(std::span<std::byte> bytes) { return reinterpret_cast<uns
 }  // namespace
 
 CryptoBatch::CryptoBatch() = default;
-CryptoBatch::~CryptoBatch() = default;
+CryptoBatch::~CryptoBatch() {}  // not defaulted: the kernel's does something
 
 AesGcm256::AesGcm256(std::span<const std::byte, 32> key) {
   static_assert(sizeof(GcmState) <= sizeof(state_));
