@@ -37,6 +37,7 @@ struct EnclaveIdentity {
   std::uint16_t product_id = 0, svn = 0;
   bool debug = false;
   std::array<std::byte, 16> cpu_svn{}, family_id{}, extended_product_id{};
+  // NOLINTEND(readability-redundant-member-init)
   std::array<std::byte, 64> config_id{};
   std::uint16_t config_svn = 0;
 };
@@ -49,6 +50,7 @@ struct EnclaveIdentity {
 //
 //   coffer::IdentityPolicy ours{.mrsigner = coffer::own_identity()->mrsigner, .product_id = 3, .least_svn = 2};
 struct IdentityPolicy {
+  // NOLINTBEGIN(readability-redundant-member-init): GCC's -Wextra warns of members without one that a caller leaves out
   std::optional<std::array<std::byte, 32>> mrenclave{}, mrsigner{};
   std::optional<std::uint16_t> product_id{};
   std::uint16_t least_svn = 0;

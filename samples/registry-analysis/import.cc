@@ -59,7 +59,7 @@ unsigned long import_file(const std::filesystem::path& file, Statement& insert) 
     if (fields.size() != header.size()) throw std::runtime_error(where + ": not four fields");
     const std::string& prefix = fields[1];
     if (prefix.size() < 6 || prefix.size() > 12 || prefix.find_first_not_of("0123456789ABCDEF") != std::string::npos) {
-      throw std::runtime_error(where + ": not an address prefix: " + prefix);
+      throw std::runtime_error((where + ": not an address prefix: ").append(prefix));
     }
     const std::string organisation = trimmed(fields[2]), address = trimmed(fields[3]);
     const std::string country = country_of(address);

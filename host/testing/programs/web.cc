@@ -65,7 +65,9 @@ bool answer_requests(int client, std::string& text) {
   for (std::size_t end = text.find("\r\n\r\n"); end != std::string::npos; end = text.find("\r\n\r\n")) {
     text.erase(0, end + 4);
     if (!send_all(client, answer)) return false;
-    if (left > 0 && --left == 0) {
+    if (left <= 0) continue;  // no end was asked for
+    --left;
+    if (left == 0) {
       ::close(client);
       std::exit(0);
     }
@@ -195,10 +197,10 @@ void serve_by_threads(int server) {
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const std::string how = argv[1];
-  if (argc > 3) left = std::atol(argv[3]);
+  if (argc > 3) left = std::stol(argv[3]);
   const std::string body(1024, 'x');
   answer = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n" + body;
-  const int server = listen_on(std::atoi(argv[2]));
+  const int server = listen_on(std::stoi(argv[2]));
   std::puts("ready");
   std::fflush(stdout);
   if (how == "epoll") serve_by_epoll(server, false);
