@@ -30,7 +30,8 @@ Holdings holdings_of(pid_t pid) {
     std::string what;
     words >> what;
     if (what == "VmSize:") words >> now.mapped_kib;
-    if (what == "RssAnon:") words >> now.resident_kib;  // pages of files come and go with the page cache
+    if (what == "VmRSS:") words >> now.resident_kib;
+    if (what == "RssAnon:") words >> now.anonymous_kib;
   }
   now.descriptors = entries(process / "fd");
   now.threads = entries(process / "task");

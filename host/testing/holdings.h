@@ -8,7 +8,8 @@
 namespace coffer::host::testing {
 
 struct Holdings {
-  std::size_t mappings = 0, mapped_kib = 0, resident_kib = 0, descriptors = 0, threads = 0, children = 0;
+  std::size_t mappings = 0, mapped_kib = 0, resident_kib = 0, anonymous_kib = 0, descriptors = 0, threads = 0,
+              children = 0;
 };
 
 // Of process `pid`. Mappings and descriptors are 0 where this user may not look: a process that is not dumpable.
