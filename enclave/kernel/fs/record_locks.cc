@@ -57,6 +57,7 @@ Expected<void> RecordLocks::set(Description& owner, LockFamily family, LockRange
       return {};
     }
     if (!wait) return error(EAGAIN);
+    if (wait_interrupted()) return error(EINTR);
     wait_for_change(ticket, boundary::kNoTimeout);
   }
 }

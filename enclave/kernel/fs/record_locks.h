@@ -19,7 +19,8 @@ struct LockRange {
 
 class RecordLocks {
  public:
-  // EAGAIN where another description holds a conflicting lock and `wait` is false. kNone unlocks.
+  // EAGAIN where another description holds a conflicting lock and `wait` is false; EINTR where something interrupts the
+  // wait. kNone unlocks.
   Expected<void> set(Description& owner, LockFamily family, LockRange range, LockKind kind, bool wait);
   // The first lock of another description that conflicts: kind kNone where there is none.
   struct Conflict {

@@ -555,6 +555,9 @@ TEST_F(Sockets, WaitsEndWhenTheThreadIsInterrupted) {
   const auto set = call(SYS_epoll_create1, 0);
   watch(set, EPOLL_CTL_ADD, server, EPOLLIN);
   const auto listener = listening();
+  const auto locked = open("/data/locked", O_CREAT | O_RDWR);
+  const auto refused = open("/data/locked", O_RDWR);
+  ASSERT_EQ(call(SYS_flock, locked, LOCK_EX), 0);
   fs::use_interruption([] { return interrupted.load(); });
   pollfd one{static_cast<int>(server), POLLIN, 0};
   epoll_event event{};
@@ -565,6 +568,7 @@ TEST_F(Sockets, WaitsEndWhenTheThreadIsInterrupted) {
       [&] { return call(SYS_epoll_wait, set, &event, 1, -1); },
       [&] { return call(SYS_accept, listener, nullptr, nullptr); },
       [&] { return call(SYS_read, 0, &byte, 1); },
+      [&] { return call(SYS_flock, refused, LOCK_EX); },
   };
   for (const auto& wait : waits) {
     std::atomic<std::uint32_t> waiter{0};
