@@ -32,7 +32,7 @@ constexpr std::size_t kEarlyEnough = 16 * 1024;  // bytes that wait unread befor
 constexpr std::uint64_t kMillisecond = 1'000'000;
 
 // Set once, before the first system call, and never freed.
-constinit std::span<const boundary::NetworkRule> network_rules;
+constinit const std::vector<boundary::NetworkRule>* network_rules = nullptr;
 
 NetworkTransport transport_of(int family, int type) {
   if (family == AF_UNIX) return NetworkTransport::kUnix;
@@ -305,7 +305,7 @@ class HostSocket final : public Socket {
     if (!boundary::read_socket_address(address.view(), transport_of(kind().family, kind().type), &asked)) {
       return error(kind().family == AF_UNIX ? EINVAL : EAFNOSUPPORT);
     }
-    if (boundary::any_allows(network_rules, direction, asked)) return {};
+    if (boundary::any_allows(*network_rules, direction, asked)) return {};
     if (is_debug_enclave()) {
       std::string text = "the image may not ";
       text += direction == NetworkDirection::kBind ? "bind " : "connect to ";
@@ -437,7 +437,7 @@ class HostSocket final : public Socket {
 };
 
 bool any_rule_for(NetworkTransport transport) {
-  for (const auto& rule : network_rules) {
+  for (const auto& rule : *network_rules) {
     if (rule.transport == transport) return true;
   }
   return false;
@@ -446,8 +446,7 @@ bool any_rule_for(NetworkTransport transport) {
 }  // namespace
 
 void allow_network(std::span<const boundary::NetworkRule> rules) {
-  auto* copy = new std::vector<boundary::NetworkRule>(rules.begin(), rules.end());
-  network_rules = *copy;
+  network_rules = new std::vector<boundary::NetworkRule>(rules.begin(), rules.end());
 }
 
 Expected<Ref<Socket>> make_host_socket(int family, int type, int protocol) {

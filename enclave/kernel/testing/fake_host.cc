@@ -46,6 +46,19 @@ Answer tell_time(std::uint64_t id) {
   return {0, {static_cast<std::uint64_t>(now.tv_sec), static_cast<std::uint64_t>(now.tv_nsec), 0}};
 }
 
+Answer serve_here(boundary::Request request, std::uint64_t argument) {
+  switch (request) {
+    case boundary::Request::kPark:
+      return park(argument);
+    case boundary::Request::kUnpark:
+      return unpark(argument);
+    case boundary::Request::kClock:
+      return tell_time(argument);
+    default:
+      return {};
+  }
+}
+
 }  // namespace
 
 namespace testing {
@@ -60,19 +73,18 @@ std::uint32_t thread_index() {
 }  // namespace testing
 
 Answer call_host(boundary::Request request, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d) {
+  testing::FakeHost* host = current_host;
   switch (request) {
     case boundary::Request::kPark:
-      return park(a);
     case boundary::Request::kUnpark:
-      return unpark(a);
     case boundary::Request::kYield:
-      return {};
     case boundary::Request::kClock:
-      return tell_time(a);
-    default: {
-      testing::FakeHost* host = current_host;
+      if (host != nullptr) {
+        if (const auto answer = host->serve_local(request, {a, b, c, d}); answer) return *answer;
+      }
+      return serve_here(request, a);
+    default:
       return host != nullptr ? host->serve(request, {a, b, c, d}, exchange_area()) : Answer{-ENOSYS, {}};
-    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "enclave/kernel/core/kernel.h"
@@ -13,7 +14,12 @@ namespace coffer::kernel::testing {
 class FakeHost {
  public:
   virtual ~FakeHost() = default;
-  // Every request but kPark, kUnpark, kYield and kClock, which are served before it comes here.
+  // kPark, kUnpark, kYield and kClock: nothing where threads are to park really and time is the machine's.
+  virtual std::optional<Answer> serve_local(boundary::Request /*request*/,
+                                            const std::array<std::uint64_t, 4>& /*arguments*/) {
+    return std::nullopt;
+  }
+  // Every other request.
   virtual Answer serve(boundary::Request request, const std::array<std::uint64_t, 4>& arguments,
                        std::span<std::byte> exchange) = 0;
 };
