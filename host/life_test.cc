@@ -109,7 +109,7 @@ TEST_P(Life, DestroyEndsWhatComputesSleepsOrWaits) {
 TEST_P(Life, ExitEndsOtherThreadsWhateverTheyDo) {
   for (const char* what : {"compute", "sleep", "lock", "input"}) {
     Streams streams;
-    auto done = std::async(std::launch::async, [&, this] {
+    auto done = std::async(std::launch::async, [&] {
       Enclave enclave = testing::load("life", GetParam());
       return enclave.run(streams.options({"exit-while", what}));
     });

@@ -24,7 +24,6 @@ namespace coffer::processor {
 namespace {
 
 using sgx::kPageSize;
-using sgx::SecinfoFlags;
 using testing::build;
 using testing::build_before_einit;
 using testing::enter;

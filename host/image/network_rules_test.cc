@@ -9,7 +9,6 @@ namespace {
 
 using boundary::NetworkAddress;
 using boundary::NetworkDirection;
-using boundary::NetworkRule;
 using boundary::NetworkTransport;
 
 NetworkAddress ip(const char* text, std::uint16_t port, NetworkTransport transport = NetworkTransport::kTcp) {

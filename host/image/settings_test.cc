@@ -210,7 +210,7 @@ TEST(Settings, MutatedTextNeverCrashesAndGivesOneLine) {
     }
     auto settings = parse(text);
     if (!settings) {
-      EXPECT_EQ(settings.error().message.find("\n"), std::string::npos);
+      EXPECT_EQ(settings.error().message.find('\n'), std::string::npos);
     }
   }
 }

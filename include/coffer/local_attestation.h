@@ -37,7 +37,6 @@ struct EnclaveIdentity {
   std::uint16_t product_id = 0, svn = 0;
   bool debug = false;
   std::array<std::byte, 16> cpu_svn{}, family_id{}, extended_product_id{};
-  // NOLINTEND(readability-redundant-member-init)
   std::array<std::byte, 64> config_id{};
   std::uint16_t config_svn = 0;
 };
@@ -55,6 +54,7 @@ struct IdentityPolicy {
   std::optional<std::uint16_t> product_id{};
   std::uint16_t least_svn = 0;
   std::optional<std::array<std::byte, 16>> family_id{}, extended_product_id{};
+  // NOLINTEND(readability-redundant-member-init)
   bool allow_debug = false;  // a debug enclave keeps no secret from whoever runs it
 
   [[nodiscard]] bool accepts(const EnclaveIdentity& identity) const;

@@ -140,7 +140,7 @@ TEST_F(Filter, The32BitEntryIsClosed) {
 
 TEST_F(Filter, NothingBecomesExecutable) {
   EXPECT_TRUE(killed_by_filter(under_filter([] {
-    ::mmap(nullptr, kPageSize, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    (void)::mmap(nullptr, kPageSize, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return 1;
   })));
   EXPECT_TRUE(killed_by_filter(under_filter([] {

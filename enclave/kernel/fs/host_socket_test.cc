@@ -23,7 +23,6 @@ using boundary::NetworkDirection;
 using boundary::NetworkFamily;
 using boundary::NetworkRule;
 using boundary::NetworkTransport;
-using boundary::PollerEvent;
 using boundary::Request;
 using Arguments = std::array<std::uint64_t, 4>;
 using Serve = std::function<Answer(Request, const Arguments&, std::span<std::byte>)>;
