@@ -72,24 +72,7 @@ void continue_at_trap_entry(const ThreadControl& thread, sgx::GprArea& gpr) {
 
 // The application's registers go to the thread's block, and the kernel goes on with the cause.
 void stop_application(ThreadControl& thread, sgx::GprArea& gpr, const TrapCause& cause) {
-  thread.stopped = {.rax = gpr.rax,
-                    .rcx = gpr.rcx,
-                    .rdx = gpr.rdx,
-                    .rbx = gpr.rbx,
-                    .rsp = gpr.rsp,
-                    .rbp = gpr.rbp,
-                    .rsi = gpr.rsi,
-                    .rdi = gpr.rdi,
-                    .r8 = gpr.r8,
-                    .r9 = gpr.r9,
-                    .r10 = gpr.r10,
-                    .r11 = gpr.r11,
-                    .r12 = gpr.r12,
-                    .r13 = gpr.r13,
-                    .r14 = gpr.r14,
-                    .r15 = gpr.r15,
-                    .rflags = gpr.rflags,
-                    .rip = gpr.rip};
+  thread.stopped = user_context(gpr);
   thread.cause = cause;
   continue_at_trap_entry(thread, gpr);
 }

@@ -31,6 +31,34 @@ struct UserContext {
   std::uint64_t rflags = 0, rip = 0;
 };
 
+// The same from whatever has them by these names: the SSA, a signal's frame, the frame of a system call, where RCX and
+// R11 are as the instruction leaves them.
+template <class Registers>
+[[nodiscard]] UserContext user_context(const Registers& r) {
+  UserContext context{.rax = r.rax,
+                      .rdx = r.rdx,
+                      .rbx = r.rbx,
+                      .rsp = r.rsp,
+                      .rbp = r.rbp,
+                      .rsi = r.rsi,
+                      .rdi = r.rdi,
+                      .r8 = r.r8,
+                      .r9 = r.r9,
+                      .r10 = r.r10,
+                      .r12 = r.r12,
+                      .r13 = r.r13,
+                      .r14 = r.r14,
+                      .r15 = r.r15,
+                      .rflags = r.rflags,
+                      .rip = r.rip};
+  if constexpr (requires { r.rcx, r.r11; }) {
+    context.rcx = r.rcx, context.r11 = r.r11;
+  } else {
+    context.rcx = r.rip, context.r11 = r.rflags;
+  }
+  return context;
+}
+
 // Why the application was stopped; kNoTrap for an interrupt.
 struct TrapCause {
   static constexpr std::uint32_t kNoTrap = ~std::uint32_t{0};

@@ -74,27 +74,6 @@ bool on_alternate_stack(const ThreadControl& thread, std::uint64_t rsp) {
   return stack.size != 0 && rsp > stack.begin && rsp - stack.begin <= stack.size;
 }
 
-UserContext context_of(const SyscallFrame& f) {
-  return {.rax = f.rax,
-          .rcx = f.rip,  // as the instruction leaves them
-          .rdx = f.rdx,
-          .rbx = f.rbx,
-          .rsp = f.rsp,
-          .rbp = f.rbp,
-          .rsi = f.rsi,
-          .rdi = f.rdi,
-          .r8 = f.r8,
-          .r9 = f.r9,
-          .r10 = f.r10,
-          .r11 = f.rflags,
-          .r12 = f.r12,
-          .r13 = f.r13,
-          .r14 = f.r14,
-          .r15 = f.r15,
-          .rflags = f.rflags,
-          .rip = f.rip};
-}
-
 // For contexts where RCX and R11 mean nothing: the beginning of a handler, and behind a system call.
 SyscallFrame frame_of(const UserContext& c) {
   SyscallFrame f;
@@ -324,25 +303,11 @@ bool load_vectors(const ThreadControl& thread, std::uint64_t at) {
   return true;
 }
 
+// Of RFLAGS what a program may set.
 UserContext context_of(const SignalFrame& f) {
-  return {.rax = f.rax,
-          .rcx = f.rcx,
-          .rdx = f.rdx,
-          .rbx = f.rbx,
-          .rsp = f.rsp,
-          .rbp = f.rbp,
-          .rsi = f.rsi,
-          .rdi = f.rdi,
-          .r8 = f.r8,
-          .r9 = f.r9,
-          .r10 = f.r10,
-          .r11 = f.r11,
-          .r12 = f.r12,
-          .r13 = f.r13,
-          .r14 = f.r14,
-          .r15 = f.r15,
-          .rflags = (f.rflags & kUserFlags) | 0x202,
-          .rip = f.rip};
+  UserContext context = user_context(f);
+  context.rflags = (f.rflags & kUserFlags) | 0x202;
+  return context;
 }
 
 }  // namespace
@@ -350,7 +315,7 @@ UserContext context_of(const SignalFrame& f) {
 Interruption after_interruption(SyscallFrame& frame, std::uint64_t number) {
   ThreadControl& thread = current_thread();
   thread.cause = {};
-  thread.stopped = context_of(frame);
+  thread.stopped = user_context(frame);
   thread.stopped.rax = static_cast<std::uint64_t>(-EINTR);
   const bool begun = deliver_all(thread, restarts(number, frame) ? number : kNoRestart);
   if (!begun) {
@@ -412,7 +377,7 @@ std::int64_t wait_under_mask(std::uint64_t number, const SyscallArguments& argum
   thread.cause = {};
   SignalFrame frame;
   const std::uint64_t at = call.rsp - sizeof(frame.return_address);
-  thread.stopped = context_of(call);
+  thread.stopped = user_context(call);
   if (!get_user(at, &frame) || !canonical(frame.rip) || !load_vectors(thread, frame.vectors)) die(thread, SIGSEGV);
   thread.stopped = context_of(frame);
   set_mask(thread, frame.mask);
@@ -436,7 +401,7 @@ std::int64_t wait_under_mask(std::uint64_t number, const SyscallArguments& argum
 extern "C" void coffer_signals_after_call(SyscallFrame* frame) {
   ThreadControl& thread = current_thread();
   thread.cause = {};
-  thread.stopped = context_of(*frame);
+  thread.stopped = user_context(*frame);
   if (deliver_all(thread, kNoRestart)) *frame = frame_of(thread.stopped);
 }
 
