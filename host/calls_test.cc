@@ -10,25 +10,16 @@
 #include <gmock/gmock.h>
 
 #include "host/testing/enclaves.h"
+#include "host/testing/programs/server_functions.h"
 
 namespace coffer::host {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace testing::server;
 using testing::Setting;
 using testing::Streams;
 
-enum Function : std::uint64_t {
-  kEcho = 0,
-  kCount = 1,
-  kThrow = 2,
-  kExit = 3,
-  kTooMuch = 4,
-  kLoop = 5,
-  kEnd = 6,
-  kRoom = 7,
-  kArithmetic = 8
-};
 constexpr std::int64_t kTooLong = -7;  // -E2BIG
 constexpr std::size_t kServed = std::size_t{4} << 20;
 constexpr auto kHangs = 60s;

@@ -11,28 +11,14 @@
 #include "host/loader.h"
 #include "host/testing/enclaves.h"
 #include "host/testing/hostile_rung.h"
+#include "host/testing/programs/trusted_functions.h"
 
 namespace coffer::host {
 namespace {
 
+using namespace testing::trusted;
 using Bytes = std::vector<std::byte>;
 
-// As host/testing/programs/trusted.cc has them.
-enum Function : std::uint64_t {
-  kSeal = 0,
-  kUnseal = 1,
-  kCreateCounter = 2,
-  kReadCounter = 3,
-  kIncrementCounter = 4,
-  kDestroyCounter = 5,
-  kStart = 6,
-  kRespond = 7,
-  kFinishInitiator = 8,
-  kFinishResponder = 9,
-  kSend = 10,
-  kReceive = 11,
-  kIdentity = 12,
-};
 constexpr std::int64_t kMalformed = -1002, kRefused = -1003, kDowngrade = -1004, kIdentityRefused = -1005,
                        kNotFound = -1006, kUsedUp = -1008;
 

@@ -10,19 +10,11 @@
 #include <thread>
 #include <vector>
 
+#include "host/testing/programs/server_functions.h"
+
 namespace {
 
-enum Function : std::uint64_t {
-  kEcho = 0,
-  kCount = 1,
-  kThrow = 2,
-  kExit = 3,
-  kTooMuch = 4,
-  kLoop = 5,
-  kEnd = 6,
-  kRoom = 7,
-  kArithmetic = 8
-};
+using namespace coffer::host::testing::server;
 
 // What the ABI promises at the start of a function, whatever the host left in the registers: an empty x87 stack, and
 // rounding to nearest with full precision. 0: all well.

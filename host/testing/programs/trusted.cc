@@ -8,27 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "host/testing/programs/trusted_functions.h"
+
 namespace {
 
 using namespace coffer;
+using namespace coffer::host::testing::trusted;
 using Bytes = std::span<const std::byte>;
-
-// As host/trusted_test.cc calls them.
-enum Function : std::uint64_t {
-  kSeal = 0,
-  kUnseal = 1,
-  kCreateCounter = 2,
-  kReadCounter = 3,
-  kIncrementCounter = 4,
-  kDestroyCounter = 5,
-  kStart = 6,
-  kRespond = 7,
-  kFinishInitiator = 8,
-  kFinishResponder = 9,
-  kSend = 10,
-  kReceive = 11,
-  kIdentity = 12,
-};
 
 std::optional<AttestationInitiator> initiator;
 std::optional<AttestationResponder> responder;
