@@ -1,12 +1,9 @@
 // A thousand launches through cofferd leave nothing in it and nothing in the host: no process, descriptor, thread,
 // file, account or memory.
-#include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 #include <cstdlib>
 #include <thread>
 
@@ -14,6 +11,7 @@
 
 #include "host/testing/enclaves.h"
 #include "host/testing/holdings.h"
+#include "host/testing/running_daemon.h"
 
 namespace coffer::host {
 namespace {
@@ -22,49 +20,16 @@ using namespace std::chrono_literals;
 using testing::files_left;
 using testing::Holdings;
 using testing::holdings_of;
+using testing::RunningDaemon;
 using testing::Streams;
 
-class RunningDaemon {
+// Enclaves of this process are cofferd's as long as this stands.
+class ThroughDaemon {
  public:
-  RunningDaemon() : socket_(testing::scratch() / "cofferd.sock") {
-    std::array<int, 2> pipe{};
-    EXPECT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
-    const FileDescriptor words(pipe[0]);
-    FileDescriptor its_words(pipe[1]);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, its_words.get(), 1);
-    const std::string program = std::string(COFFER_BUILD_DIR) + "/bin/cofferd";
-    const std::string platform = testing::scratch() / "platform";
-    // Room for some two hundred enclaves: accounts that stay open are noticed.
-    std::array<std::string, 9> arguments = {program,          "--socket", socket_,  "--state", platform,
-                                            "--epc-per-user", "20G",      "--warm", "64M"};
-    std::vector<char*> pointers;
-    for (std::string& argument : arguments) pointers.push_back(argument.data());
-    pointers.push_back(nullptr);
-    EXPECT_EQ(::posix_spawn(&pid_, program.c_str(), &actions, nullptr, pointers.data(), environ), 0);
-    ::posix_spawn_file_actions_destroy(&actions);
-    its_words.reset();
-    std::array<char, 256> line{};
-    EXPECT_GT(::read(words.get(), line.data(), line.size()), 0) << "cofferd ended at once";
-    ::setenv("COFFER_DAEMON", socket_.c_str(), 1);
-  }
-  ~RunningDaemon() {
-    ::unsetenv("COFFER_DAEMON");
-    ::kill(pid_, SIGTERM);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
-    EXPECT_FALSE(std::filesystem::exists(socket_));
-  }
-  RunningDaemon(const RunningDaemon&) = delete;
-  RunningDaemon& operator=(const RunningDaemon&) = delete;
-
-  [[nodiscard]] pid_t pid() const { return pid_; }
-
- private:
-  std::string socket_;
-  pid_t pid_ = -1;
+  explicit ThroughDaemon(const RunningDaemon& daemon) { ::setenv("COFFER_DAEMON", daemon.socket().c_str(), 1); }
+  ~ThroughDaemon() { ::unsetenv("COFFER_DAEMON"); }
+  ThroughDaemon(const ThroughDaemon&) = delete;
+  ThroughDaemon& operator=(const ThroughDaemon&) = delete;
 };
 
 TEST(DaemonLaunches, LeaveNothingBehind) {
@@ -72,7 +37,13 @@ TEST(DaemonLaunches, LeaveNothingBehind) {
   settings.name = "small";
   settings.threads = 2;
   const auto image = testing::enclave_of("life", settings);
-  const RunningDaemon daemon;
+  // Room for some two hundred enclaves: accounts that stay open are noticed.
+  const std::array<std::string, 4> options = {"--epc-per-user", "20G", "--warm", "64M"};
+  const auto started =
+      RunningDaemon::start(std::string(COFFER_BUILD_DIR) + "/bin/cofferd", testing::scratch(), options);
+  ASSERT_TRUE(started) << started.error().message;
+  RunningDaemon& daemon = **started;
+  const ThroughDaemon through(daemon);
   const auto launch = [&](int i) {
     auto enclave = Enclave::load(image);
     ASSERT_TRUE(enclave) << enclave.error().message;
@@ -116,6 +87,9 @@ TEST(DaemonLaunches, LeaveNothingBehind) {
   EXPECT_LE(host_after.resident_kib, host_before.resident_kib + 2000);
   EXPECT_LE(host_after.mappings, host_before.mappings + 20);
 #endif
+  const int status = daemon.stop();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  EXPECT_FALSE(std::filesystem::exists(daemon.socket()));
 }
 
 }  // namespace
