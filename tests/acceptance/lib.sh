@@ -81,6 +81,16 @@ debian_program() {
   "$COFFER_ROOT/scripts/debian-program" "$1" >built.txt 2>why.txt || skip "$(tail -n 1 why.txt)"
   cp "$(cat built.txt)" "$1"
 }
+# sign_with_work NAME HEAP <MORE: lines for coffer.toml. Makes NAME.enclave of ./NAME with a plain mount of the folder
+# $work, by the same path inside and outside, so that what is printed can be the same.
+sign_with_work() {
+  work=$PWD/work
+  {
+    printf 'name = "%s"\nheap_max = "%s"\n[[mounts]]\npath = "%s"\nkind = "plain"\n' "$1" "$2" "$work"
+    cat
+  } >coffer.toml
+  sign "$1" --config coffer.toml
+}
 # expect_past_the_trap FILE...: of all system calls that `coffer run --counters FILE` counted (or `coffer ps --json`), at
 # least 99 of 100 needed no trap. Says how many there were.
 expect_past_the_trap() {

@@ -2,18 +2,10 @@
 # start other processes are not among them: there is no fork inside.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 debian_program busybox
-# One path inside and outside, so that what is printed can be the same.
-work=$PWD/work
-cat >coffer.toml <<TOML
-name = "busybox"
-heap_max = "128M"
-[[mounts]]
-path = "$work"
-kind = "plain"
+sign_with_work busybox 128M <<'TOML'
 [environment.set]
 TZ = "UTC"
 TOML
-sign busybox --config coffer.toml
 
 # What the applets work on: text, numbers, bytes of every value, a tree.
 make_work() {

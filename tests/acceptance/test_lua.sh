@@ -1,15 +1,7 @@
 # Lua, built from Debian's sources: the language and its libraries, files included, say the same inside and outside.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 debian_program lua
-work=$PWD/work
-cat >coffer.toml <<TOML
-name = "lua"
-heap_max = "256M"
-[[mounts]]
-path = "$work"
-kind = "plain"
-TOML
-sign lua --config coffer.toml
+sign_with_work lua 256M </dev/null
 mkdir work
 cat >work/suite.lua <<'LUA'
 local work = ...
