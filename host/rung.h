@@ -52,6 +52,12 @@ class Rung : public sgx::EnclaveBuilder {
   virtual void set_spin(std::chrono::nanoseconds spin) = 0;
   [[nodiscard]] virtual std::vector<std::string> missing_protections() const = 0;
   [[nodiscard]] virtual Arena& arena() = 0;
+  // An exception that the enclave has no handler for, which sends `signal`: true where a debugger is to stop at it.
+  // Then the thread is to go on, so that the instruction runs once more; said of one exception only.
+  [[nodiscard]] virtual bool shows_fault(int signal) {
+    (void)signal;
+    return false;
+  }
   // For those who operate the enclave; after init(). A rung that cannot tell says zero.
   [[nodiscard]] virtual boundary::EpcCounters epc_counters() { return {}; }
   [[nodiscard]] virtual const boundary::CarrierCounters* carrier_counters(std::uint32_t) const { return nullptr; }

@@ -78,6 +78,8 @@ class InlineRung final : public Rung {
     return EnterResult{true, {outcome.exception.signal, outcome.exception.rip, outcome.exception.address}};
   }
 
+  bool shows_fault(int signal) override { return !fault_shown_.exchange(true) && DebugAccess::fault(signal); }
+
   void watch(std::function<void()>) override {}  // what this process loses, it does not survive
 
   void destroy() override {
@@ -122,6 +124,7 @@ class InlineRung final : public Rung {
   std::unique_ptr<processor::Pager> pager_;
   std::optional<DebugAccess> debug_access_;
   std::once_flag debugger_told_;
+  std::atomic<bool> fault_shown_{false};
   Arena arena_;
   std::unique_ptr<ParkingLot> lot_;
   std::unique_ptr<boundary::CarrierCounters[]> counters_;

@@ -227,8 +227,14 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
     case Request::kExit:
       end({.code = static_cast<int>(registers.rsi & 0xff)});
       return false;
-    case Request::kAbort:
     case Request::kUnhandled:
+      if (rung_->shows_fault(static_cast<int>(registers.rsi & 0x7f))) {
+        // The enclave has looked at its exception: entered at it once more, it finds an interrupt, and goes on.
+        registers = {static_cast<std::uint64_t>(EnterCommand::kException), 0, 0, 0, 0};
+        return true;
+      }
+      [[fallthrough]];
+    case Request::kAbort:
       end_by_signal(thread, static_cast<int>(registers.rsi & 0x7f), registers.rdx, registers.r8);
       return false;
     default:

@@ -5,17 +5,41 @@
   edbgwr ADDRESS VALUE                                EDBGWR of one word
 """
 
+import signal
+
 import gdb
 
 # Enclaves are served by signals that are nobody's fault: memory that is committed at its first touch, instructions that
-# leave the enclave, interrupts (SIG40 is SIGRTMIN + 6). The program's own end by a signal leaves a crash report.
+# leave the enclave, interrupts (SIG40 is SIGRTMIN + 6).
 SERVING_SIGNALS = "SIGSEGV SIGBUS SIGILL SIGFPE SIGSYS SIG40"
 READY = "coffer_debugger_enclave_ready"
+FAULT = "coffer_debugger_fault"
+WANTS_FAULTS = "coffer_debugger_wants_faults"
 FAULTS = {0x100 + 13: "#GP", 0x100 + 14: "#PF"}
 
 
 def quoted(path):
     return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class Fault(gdb.Breakpoint):
+    """An exception that nothing in the enclave handles: its instruction runs once more, and GDB stops at its signal."""
+
+    def __init__(self):
+        super().__init__(FAULT, internal=True)
+        gdb.execute(f"set variable *(char*)&{WANTS_FAULTS} = 1")
+        gdb.events.stop.connect(self.shown)
+        self.signal = None
+
+    def stop(self):
+        self.signal = signal.Signals(int(gdb.parse_and_eval("(int)$rdi"))).name
+        gdb.execute(f"handle {self.signal} stop print", to_string=True)
+        return False
+
+    def shown(self, event):
+        if isinstance(event, gdb.SignalEvent) and event.stop_signal == self.signal:
+            gdb.execute(f"handle {self.signal} nostop noprint pass", to_string=True)
+            self.signal = None
 
 
 class Start(gdb.Command):
@@ -33,6 +57,7 @@ class Start(gdb.Command):
             ready.delete()
             return
         base = int(gdb.parse_and_eval("(unsigned long)$rdi"))
+        Fault()
         for file, at in ((kernel, base), (program, base + int(program_base, 0))):
             gdb.execute(f"add-symbol-file {quoted(file)} -o {at:#x}", to_string=True)
         print(f"The enclave is at {base:#x}, the program at {base + int(program_base, 0):#x}.")

@@ -51,9 +51,16 @@ DebugAccess::~DebugAccess() {
 
 void DebugAccess::ready() const { coffer_debugger_enclave_ready(enclave_.base()); }
 
+bool DebugAccess::fault(int signal) {
+  if (!coffer_debugger_wants_faults) return false;
+  coffer_debugger_fault(signal);
+  return true;
+}
+
 }  // namespace coffer::host
 
 std::uint64_t coffer_debugger_value = 0;
+volatile bool coffer_debugger_wants_faults = false;
 
 std::uint64_t coffer_debugger_edbgrd(std::uint64_t address) {
   return coffer::host::DebugList::instance().run(address,
@@ -68,5 +75,6 @@ std::uint64_t coffer_debugger_edbgwr(std::uint64_t address, std::uint64_t value)
       [value](coffer::processor::SoftEnclave& enclave, std::uint64_t at) { return enclave.edbgwr(at, value); });
 }
 
-// Not inlined, not merged with another: a debugger has a breakpoint here.
+// Not inlined, not merged with another: a debugger has breakpoints here.
 [[gnu::noinline]] void coffer_debugger_enclave_ready(std::uint64_t base) { asm volatile("" ::"r"(base) : "memory"); }
+[[gnu::noinline]] void coffer_debugger_fault(int signal) { asm volatile("" ::"r"(signal) : "memory"); }

@@ -1,5 +1,6 @@
-// What a debugger of this process finds while an enclave runs on the rung `inline`: a function to stop at once the
-// enclave is there, and EDBGRD and EDBGWR as functions that it calls. debugger/coffer_gdb.py is who knows them.
+// What a debugger of this process finds while an enclave runs on the rung `inline`: functions to stop at, once the
+// enclave is there and when it faults for good, and EDBGRD and EDBGWR as functions that it calls.
+// debugger/coffer_gdb.py is who knows them.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,10 @@ class DebugAccess {
   // The enclave is initialised and about to be entered for the first time.
   void ready() const;
 
+  // An exception that sends `signal` and that the enclave has no handler for. True: a debugger is there, and stops this
+  // thread when the instruction runs again.
+  [[nodiscard]] static bool fault(int signal);
+
  private:
   friend struct DebugList;
   processor::SoftEnclave& enclave_;
@@ -37,4 +42,8 @@ std::uint64_t coffer_debugger_edbgrd(std::uint64_t address);
 std::uint64_t coffer_debugger_edbgwr(std::uint64_t address, std::uint64_t value);
 // Where the debugger stops: the enclave at `base` is ready.
 void coffer_debugger_enclave_ready(std::uint64_t base);
+// Set by the debugger where it wants to be told of exceptions that nothing in the enclave handles...
+extern volatile bool coffer_debugger_wants_faults;
+// ... and where it is told: the next `signal` of this thread is the program's own.
+void coffer_debugger_fault(int signal);
 }

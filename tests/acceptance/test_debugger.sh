@@ -48,3 +48,36 @@ sign bare --debug
 timeout 120 "$COFFER" debug bare.enclave --program bare --ex 'continue' --ex 'quit' </dev/null >gdb.txt 2>&1
 saw 'no debugging symbols'
 saw '^ 184$'
+
+# A fault that nothing in the program handles: GDB stops at its instruction, with the callers and the registers; going on
+# is the program's end, with its crash report.
+cat >faults.cc <<'SOURCE'
+#include <csetjmp>
+#include <csignal>
+int counts[3] = {1, 2, 3};
+static sigjmp_buf back;
+__attribute__((noinline)) void store(int* where, int value) {
+  *where = value;
+}
+int main(int argc, char**) {
+  std::signal(SIGSEGV, [](int) { siglongjmp(back, 1); });  // a fault of this one's own business first
+  if (sigsetjmp(back, 1) == 0) store(nullptr, 1);
+  std::signal(SIGSEGV, SIG_DFL);
+  store(argc > 1 ? nullptr : counts, 951);
+  return counts[0] == 951 ? 0 : 3;
+}
+SOURCE
+g++ -std=c++20 -g -O1 -static-pie -o faults faults.cc
+sign faults --debug
+timeout 120 "$COFFER" debug faults.enclave --program faults --ex 'continue' --ex 'bt' --ex 'print value' --ex 'continue' \
+  --ex 'quit' -- now </dev/null >gdb.txt 2>&1
+saw 'Thread .* received signal SIGSEGV'
+saw 'store \(where=.*, value=.*951\) at faults.cc:6'
+saw '^#1 .* main \(argc=2'
+saw '^\$1 = 951'
+saw '^coffer: the program died of signal 11'
+saw 'Program terminated with signal SIGSEGV'
+[[ $(grep -c 'received signal' gdb.txt) == 1 ]] || fail "GDB stopped more than once: $(cat gdb.txt)"
+timeout 120 "$COFFER" debug faults.enclave --program faults --ex 'continue' --ex 'quit' </dev/null >gdb.txt 2>&1
+saw 'exited normally'
+! grep -q 'received signal' gdb.txt || fail "GDB stopped where it should not: $(cat gdb.txt)"
