@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "boundary/counters.h"
+#include "boundary/cpuid.h"
 
 namespace coffer::boundary {
 
@@ -160,8 +161,9 @@ struct StartInfo {
   std::uint32_t argument_count, environment_count, mount_count;
   std::uint64_t strings_offset, strings_size;  // argc + envc NUL-terminated strings in this order
   std::uint64_t mounts_offset;                 // MountInfo[mount_count]
+  std::uint64_t cpuid_offset;                  // CpuidEntry[cpuid_count], which is kMaxCpuidEntries at most
   std::uint64_t cpu_count;
-  std::uint32_t stdin_is_terminal, stdout_is_terminal, stderr_is_terminal, reserved;
+  std::uint32_t stdin_is_terminal, stdout_is_terminal, stderr_is_terminal, cpuid_count;
 };
 
 struct MountInfo {

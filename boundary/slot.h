@@ -52,6 +52,7 @@ enum class ControlOperation : std::uint32_t {
                    // `d` = number of threads, `e` = address of its CarrierCounters in the arena
   kPlace = 6,      // where a worker may run: `a` = thread index, `b` = CPU, `c` = a Placing
   kUsage = 7,      // the answer's text holds an EpcCounters
+  kTraps = 8,      // `a` = layout offset: instead of kFastPaths, what is illegal on hardware traps
 };
 
 enum class Placing : std::uint64_t { kThere = 0, kElsewhere = 1, kAnywhere = 2 };
@@ -78,6 +79,6 @@ struct ControlHello {
   std::uint32_t status;  // 0, or 2 and `text` says why the cell cannot run
   char text[1016];
 };
-inline constexpr std::uint32_t kControlVersion = 2;
+inline constexpr std::uint32_t kControlVersion = 3;
 
 }  // namespace coffer::boundary

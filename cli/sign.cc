@@ -34,6 +34,7 @@ struct Options {
 struct Prepared {
   std::vector<std::byte> file;
   std::string system_calls;  // how many sites are patched; empty where the image was made before
+  std::string cpuid;         // as system_calls
 };
 
 Result<sgx::SigningKey> read_key(const std::string& path) {
@@ -97,8 +98,10 @@ Result<Prepared> build(const Options& options, ByteView program) {
                                    .files = std::move(*files),
                                    .date = *date});
   if (!built) return std::unexpected(built.error());
-  return Prepared{std::move(built->file), fmt::format("{} of {} places without a trap on software processors",
-                                                      built->sites_patched, built->sites_found)};
+  return Prepared{
+      std::move(built->file),
+      fmt::format("{} of {} places without a trap on software processors", built->sites_patched, built->sites_found),
+      fmt::format("{} places, which the enclave's kernel answers on hardware", built->cpuid_sites)};
 }
 
 // What there is to sign: an image that was written before, or a new one.
@@ -113,7 +116,7 @@ Result<Prepared> load_or_build(const Options& options) {
   if (auto image = image::CofferImage::parse(*content, options.program); !image) {
     return std::unexpected(image.error());
   }
-  return Prepared{std::move(*content), ""};
+  return Prepared{std::move(*content), "", ""};
 }
 
 void print_result(const Options& options, const Prepared& prepared, const sgx::Sigstruct& sigstruct) {
@@ -122,6 +125,7 @@ void print_result(const Options& options, const Prepared& prepared, const sgx::S
               to_hex(bytes_of(sgx::mrsigner_of(sigstruct).bytes)).c_str(), sigstruct.isv_prod_id, sigstruct.isv_svn,
               (sigstruct.attributes.flags & sgx::attribute::kDebug) != 0 ? "yes: anyone can look inside" : "no");
   if (!prepared.system_calls.empty()) std::printf("  syscalls    %s\n", prepared.system_calls.c_str());
+  if (!prepared.cpuid.empty()) std::printf("  cpuid       %s\n", prepared.cpuid.c_str());
 }
 
 Result<sgx::Sigstruct> sign_now(const Options& options, std::span<std::byte> file) {

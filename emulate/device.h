@@ -66,6 +66,7 @@ class Device final : public processor::HostPages {
   [[nodiscard]] bool track();
   [[nodiscard]] long modify_type(std::uint64_t offset, sgx::PageType type, std::uint64_t* result);
   [[nodiscard]] long remove_pages(std::uint64_t argument);
+  [[nodiscard]] long trap_cpuid(std::uint64_t layout_offset);
   [[nodiscard]] bool range_valid(std::uint64_t offset, std::uint64_t length) const;
   [[nodiscard]] bool initialised() const { return enclave_ != nullptr && enclave_->initialised(); }
 

@@ -6,9 +6,11 @@
 #include <bit>
 #include <cerrno>
 
+#include "boundary/emulated_device.h"
 #include "emulate/device.h"
 #include "emulate/user_memory.h"
 #include "processor/entry.h"
+#include "processor/patch.h"
 #include "processor/raw_entry.h"
 
 namespace coffer::emulate {
@@ -63,6 +65,8 @@ long Device::dispatch(unsigned long request, std::uint64_t argument, const Surro
       return modify_types(argument);
     case SGX_IOC_ENCLAVE_REMOVE_PAGES:
       return remove_pages(argument);
+    case boundary::kEmulatedTrapCpuid:
+      return trap_cpuid(argument);
     default:
       return -ENOTTY;
   }
@@ -187,6 +191,12 @@ long Device::provision(std::uint64_t argument, const Surroundings& surroundings)
   allowed_attributes_ |= sgx::attribute::kProvisionKey;
   if (enclave_ != nullptr) enclave_->permit_attributes(sgx::attribute::kProvisionKey);
   return 0;
+}
+
+// Not the driver's: hardware needs nobody to ask.
+long Device::trap_cpuid(std::uint64_t layout_offset) {
+  if (!initialised()) return -EINVAL;
+  return processor::trap_cpuid(*enclave_, layout_offset) ? 0 : -EINVAL;
 }
 
 }  // namespace coffer::emulate

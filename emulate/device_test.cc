@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "boundary/emulated_device.h"
 #include "emulate/testing/device_fixture.h"
 
 namespace coffer::emulate::testing {
@@ -68,8 +69,14 @@ TEST(Ioctls, AskForTheRightState) {
     EXPECT_EQ(device.control(SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS, restrict), -EINVAL);
     EXPECT_EQ(device.control(SGX_IOC_ENCLAVE_MODIFY_TYPES, modify), -EINVAL);
     EXPECT_EQ(device.control(SGX_IOC_ENCLAVE_REMOVE_PAGES, remove), -EINVAL);
+    EXPECT_EQ(device.device().control(boundary::kEmulatedTrapCpuid, 0, device), -EINVAL);
   }
   EXPECT_EQ(device.control(_IO(SGX_MAGIC, 0x7f), add), -ENOTTY);
+  OpenDevice built;
+  ASSERT_EQ(built.build_and_map(), 0);
+  for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{1} << 47, ~std::uint64_t{0}}) {
+    EXPECT_EQ(built.device().control(boundary::kEmulatedTrapCpuid, offset, built), -EINVAL) << "no image of Coffer's";
+  }
 }
 
 TEST(AddPages, Errors) {

@@ -716,6 +716,12 @@ const std::vector<std::pair<std::string, WrongStart::Lie>>& refused_starts() {
       {"key for a mount that takes none", [](Info& i, Registers&, auto) { mount_of(i, 1).has_key = 1; }},
       {"no key for a mount that needs one",
        [](Info& i, Registers&, auto) { std::strcpy(mount_of(i, 0).path, "/given"); }},
+      {"more of CPUID than there is room",
+       [](Info& i, Registers&, auto) { i.cpuid_offset = 0, i.cpuid_count = boundary::kMaxCpuidEntries + 1; }},
+      {"four billion entries of CPUID", [](Info& i, Registers&, auto) { i.cpuid_count = ~0U; }},
+      {"CPUID's table beyond the block", [](Info& i, Registers& r, auto) { i.cpuid_offset = r.rdx - 8; }},
+      {"CPUID's table wraps", [](Info& i, Registers&, auto) { i.cpuid_offset = ~std::uint64_t{0} - 8; }},
+      {"CPUID's table in ELRANGE", [](Info& i, Registers& r, auto enclave) { i.cpuid_offset = enclave - r.rsi; }},
   };
   return lies;
 }
@@ -728,6 +734,8 @@ const std::vector<std::pair<std::string, WrongStart::Lie>>& odd_starts() {
       {"no strings", [](Info& i, Registers&, auto) { i.argument_count = i.environment_count = 0, i.strings_size = 0; }},
       {"strings are the block itself",
        [](Info& i, Registers&, auto) { i.strings_offset = 0, i.argument_count = 3, i.environment_count = 3; }},
+      {"CPUID's table is the block itself", [](Info& i, Registers&, auto) { i.cpuid_offset = 0; }},
+      {"nothing of CPUID, which the CPU answers here", [](Info& i, Registers&, auto) { i.cpuid_count = 0; }},
       {"billions of CPUs", [](Info& i, Registers&, auto) { i.cpu_count = ~std::uint64_t{0}; }},
       {"no CPU", [](Info& i, Registers&, auto) { i.cpu_count = 0; }},
       {"terminals that are none",
@@ -770,6 +778,64 @@ TEST_F(CarrierTest, OddStartBlocksDoNoHarm) {
     Captivity captivity(std::move(rung));
     ASSERT_TRUE(captivity.start(""));
     EXPECT_TRUE(unharmed(captivity.end())) << name;
+  }
+}
+
+// --- CPUID, where it traps.
+
+boundary::CpuidEntry* cpuid_of(StartInfo& info) {
+  return reinterpret_cast<boundary::CpuidEntry*>(block_of(info) + info.cpuid_offset);
+}
+void change_leaf(StartInfo& info, std::uint32_t leaf, const std::function<void(boundary::CpuidRegisters&)>& change) {
+  for (std::uint32_t i = 0; i < info.cpuid_count; ++i) {
+    if (cpuid_of(info)[i].leaf == leaf) change(cpuid_of(info)[i].answer);
+  }
+}
+
+TEST_F(CarrierTest, ACpuThatIsToldWeakerThanAnyWithSgxIsRefused) {
+  using Info = StartInfo;
+  const std::vector<std::pair<std::string, WrongStart::Lie>> lies = {
+      {"AES", [](Info& i, Registers&, auto) { change_leaf(i, 1, [](auto& r) { r.ecx &= ~(1U << 25); }); }},
+      {"PCLMULQDQ", [](Info& i, Registers&, auto) { change_leaf(i, 1, [](auto& r) { r.ecx &= ~(1U << 1); }); }},
+      {"RDRAND", [](Info& i, Registers&, auto) { change_leaf(i, 1, [](auto& r) { r.ecx &= ~(1U << 30); }); }},
+      {"RDSEED", [](Info& i, Registers&, auto) { change_leaf(i, 7, [](auto& r) { r.ebx &= ~(1U << 18); }); }},
+      {"AES", [](Info& i, Registers&, auto) { i.cpuid_count = 0; }},
+      {"AES",  // the first of two entries counts, whichever is the better one
+       [](Info& i, Registers&, auto) {
+         cpuid_of(i)[1] = std::exchange(cpuid_of(i)[0], {.leaf = 1, .subleaf = 0, .answer = {}});
+       }},
+  };
+  for (const auto& [missing, lie] : lies) {
+    WrongStart attacker(lie);
+    Captivity captivity(carrier(attacker), false);
+    ASSERT_TRUE(captivity.start(""));
+    const Outcome outcome = captivity.end();
+    ASSERT_TRUE(outcome.status) << missing << ": hangs";
+    EXPECT_EQ(outcome.status->signal, SIGABRT) << missing;
+    EXPECT_NE(outcome.words.find("has no " + missing + ","), std::string::npos) << outcome.words;
+  }
+}
+
+// Features that this CPU has not are #UD where they are used; sizes that are lies change nothing.
+TEST_F(CarrierTest, LiesAboutTheCpuDoNoHarm) {
+  using Info = StartInfo;
+  const std::vector<std::pair<std::string, WrongStart::Lie>> lies = {
+      {"everything there is",
+       [](Info& i, Registers&, auto) {
+         for (std::uint32_t k = 0; k < i.cpuid_count; ++k) cpuid_of(i)[k].answer = {~0U, ~0U, ~0U, ~0U};
+       }},
+      {"no AVX", [](Info& i, Registers&, auto) { change_leaf(i, 7, [](auto& r) { r.ebx &= 1U << 18; }); }},
+      {"no form of XSAVE", [](Info& i, Registers&, auto) { change_leaf(i, 0xd, [](auto& r) { r = {}; }); }},
+      {"each leaf under another's name",
+       [](Info& i, Registers&, auto) {
+         for (std::uint32_t k = 2; k < i.cpuid_count; ++k) cpuid_of(i)[k].leaf = 4 + k % 2 * 9;
+       }},
+  };
+  for (const auto& [name, lie] : lies) {
+    WrongStart attacker(lie);
+    Captivity captivity(carrier(attacker), false);
+    ASSERT_TRUE(captivity.start("threads"));
+    EXPECT_TRUE(unharmed(captivity.end(), true)) << name;
   }
 }
 

@@ -30,7 +30,7 @@ Result<void> build(Rung& rung, const image::CofferImage& image, const LoadOption
   const boundary::ImageLayout& layout = image.layout();
   const ThreadPlan threads{layout.thread_offset, boundary::kThreadStride, layout.thread_count};
   if (auto initialised = rung.init(image.sigstruct(), threads); !initialised) return initialised;
-  return options.fast_paths ? rung.apply_fast_paths(layout.layout_offset) : Result<void>{};
+  return options.fast_paths ? rung.apply_fast_paths(layout.layout_offset) : rung.apply_traps(layout.layout_offset);
 }
 
 }  // namespace

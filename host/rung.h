@@ -41,7 +41,10 @@ class Rung : public sgx::EnclaveBuilder {
  public:
   // EINIT. Refused where the processor refuses: the message says which check failed.
   [[nodiscard]] virtual Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) = 0;
+  // After init(), before enter(), one of the two: what traps on hardware is to be fast where the rung can make it so,
+  // or it is to trap. The measured bytes are the same on every rung, and so is what the enclave computes.
   [[nodiscard]] virtual Result<void> apply_fast_paths(std::uint64_t layout_offset) = 0;
+  [[nodiscard]] virtual Result<void> apply_traps(std::uint64_t layout_offset) = 0;
   // EENTER of enclave thread `thread`, through exceptions and local requests, until a request for the host.
   [[nodiscard]] virtual Result<EnterResult> enter(std::uint32_t thread, Registers& registers) = 0;
   // After init(), before enter(): `on_end` is called once, on a thread of the rung's own, when what carries the enclave

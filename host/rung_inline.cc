@@ -66,6 +66,12 @@ class InlineRung final : public Rung {
     return {};
   }
 
+  Result<void> apply_traps(std::uint64_t layout_offset) override {
+    auto trapped = processor::trap_cpuid(*enclave_, layout_offset);
+    if (!trapped) return std::unexpected(trapped.error());
+    return {};
+  }
+
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
     const Inside inside(inside_);
     if (stop_) return EnterResult{.dead = true};

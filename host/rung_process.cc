@@ -135,6 +135,12 @@ class ProcessRung final : public Rung {
     return ask("fast paths", message);
   }
 
+  Result<void> apply_traps(std::uint64_t layout_offset) override {
+    ControlMessage message{.operation = ControlOperation::kTraps};
+    message.a = layout_offset;
+    return ask("traps", message);
+  }
+
   void watch(std::function<void()> handler) override {
     loss_handler_ = std::move(handler);
     cell_->watch([this] { on_death(); });

@@ -33,8 +33,10 @@ class SgxRung final : public Rung {
     return driver_.init(sigstruct);
   }
 
-  // The measured bytes run as they are: ENCLU is an instruction, and `syscall` an exception of the enclave's.
-  Result<void> apply_fast_paths(std::uint64_t) override { return {}; }
+  // The measured bytes run as they are: ENCLU is an instruction, and `syscall` and CPUID are exceptions of the
+  // enclave's. An emulated device is asked to make CPUID one.
+  Result<void> apply_fast_paths(std::uint64_t layout_offset) override { return apply_traps(layout_offset); }
+  Result<void> apply_traps(std::uint64_t layout_offset) override { return driver_.trap_cpuid(layout_offset); }
 
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override {
     const Inside inside(*this, thread);

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/secret.h"
+#include "host/cpuid_table.h"
 
 namespace coffer::host {
 
@@ -67,7 +68,11 @@ Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& ima
   info.environment_count = static_cast<std::uint32_t>(options.environment.size());
   info.mount_count = static_cast<std::uint32_t>(mounts.size());
   info.mounts_offset = sizeof(StartInfo);
-  info.strings_offset = sizeof(StartInfo) + mounts.size() * sizeof(MountInfo);
+  const std::vector<boundary::CpuidEntry> cpuid = cpuid_table();
+  const ByteView cpuid_bytes = std::as_bytes(std::span(cpuid));
+  info.cpuid_count = static_cast<std::uint32_t>(cpuid.size());
+  info.cpuid_offset = sizeof(StartInfo) + mounts.size() * sizeof(MountInfo);
+  info.strings_offset = info.cpuid_offset + cpuid_bytes.size();
   info.strings_size = strings.size();
   info.cpu_count = std::max(1U, std::thread::hardware_concurrency());
   info.stdin_is_terminal = ::isatty(options.standard_input) == 1 ? 1 : 0;
@@ -89,6 +94,7 @@ Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& ima
     std::memcpy(block.block + sizeof(StartInfo) + i * sizeof(MountInfo), &mount, sizeof(mount));
     wipe(&mount, sizeof(mount));
   }
+  std::memcpy(block.block + info.cpuid_offset, cpuid_bytes.data(), cpuid_bytes.size());
   std::memcpy(block.block + info.strings_offset, strings.data(), strings.size());
   return block;
 }

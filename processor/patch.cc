@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "boundary/image_layout.h"
@@ -62,16 +63,25 @@ Result<ImageLayout> read_layout(const SoftEnclave& enclave, std::uint64_t offset
   return layout;
 }
 
+// A table of the layout's blob; nothing where it does not lie in the blob and in memory of the enclave.
+template <class Row>
+std::optional<std::vector<Row>> read_table(const SoftEnclave& enclave, const ImageLayout& layout, std::uint64_t table,
+                                           std::uint64_t count) {
+  const std::uint64_t bytes = count * sizeof(Row);
+  const std::uint64_t at = layout.layout_offset + sizeof(ImageLayout) + table;
+  if (count == 0) return std::vector<Row>{};
+  if (!range_fits(table, bytes, layout.blob_size)) return std::nullopt;
+  enclave.bring(at, bytes);
+  if (!enclave.pages_allow(at, bytes, SecinfoFlags::kR)) return std::nullopt;
+  std::vector<Row> rows(count);
+  std::memcpy(rows.data(), reinterpret_cast<const void*>(enclave.base() + at), bytes);
+  return rows;
+}
+
 Result<std::vector<LayoutSite>> read_sites(const SoftEnclave& enclave, const ImageLayout& layout) {
-  const std::uint64_t bytes = std::uint64_t{layout.site_count} * sizeof(LayoutSite);
-  const std::uint64_t at = layout.layout_offset + sizeof(ImageLayout) + layout.sites_table;
-  if (layout.site_count == 0) return std::vector<LayoutSite>{};
-  if (range_fits(layout.sites_table, bytes, layout.blob_size)) enclave.bring(at, bytes);
-  if (!range_fits(layout.sites_table, bytes, layout.blob_size) || !enclave.pages_allow(at, bytes, SecinfoFlags::kR)) {
-    return input_error("the image's table of system-call sites is damaged");
-  }
-  std::vector<LayoutSite> sites(layout.site_count);
-  std::memcpy(sites.data(), reinterpret_cast<const void*>(enclave.base() + at), bytes);
+  auto table = read_table<LayoutSite>(enclave, layout, layout.sites_table, layout.site_count);
+  if (!table) return input_error("the image's table of system-call sites is damaged");
+  auto& sites = *table;
   for (const LayoutSite& site : sites) {
     const auto distance = static_cast<std::int64_t>(site.thunk - site.site - 5);
     const bool good = site.length >= 5 && site.length <= 15 && distance == static_cast<std::int32_t>(distance) &&
@@ -79,7 +89,7 @@ Result<std::vector<LayoutSite>> read_sites(const SoftEnclave& enclave, const Ima
                       enclave.pages_allow(site.thunk, 1, SecinfoFlags::kX);
     if (!good) return input_error("the image names a system-call site outside its code");
   }
-  return sites;
+  return std::move(sites);
 }
 
 // Sites of the kernel's own text, which is all that lies before the layout page.
@@ -122,6 +132,31 @@ Result<PatchCounts> apply_fast_paths(SoftEnclave& enclave, std::uint64_t layout_
     if (enclave.patch_code(site.site, std::as_bytes(std::span(code)).first(site.length))) ++counts.syscall_sites;
   }
   return counts;
+}
+
+Result<std::uint32_t> trap_cpuid(SoftEnclave& enclave, std::uint64_t layout_offset) {
+  constexpr std::array<std::uint8_t, 2> kCpuid = {0x0f, 0xa2};
+  constexpr std::array<std::uint8_t, 2> kUd2 = {0x0f, 0x0b};
+  if (!enclave.initialised()) return input_error("traps are for enclaves that EINIT has accepted");
+  auto layout = read_layout(enclave, layout_offset);
+  if (!layout) return std::unexpected(layout.error());
+  const auto sites = read_table<std::uint64_t>(enclave, *layout, layout->cpuid_table, layout->cpuid_count);
+  if (!sites) return input_error("the image's table of CPUID instructions is damaged");
+  for (const std::uint64_t site : *sites) {
+    enclave.bring(site, kCpuid.size());
+    std::array<std::uint8_t, 2> code{};
+    const auto copied =
+        enclave.copy_out(site, std::as_writable_bytes(std::span(code)), SecinfoFlags::kR | SecinfoFlags::kX);
+    if (copied != SoftEnclave::Copied::kYes || code != kCpuid) {
+      return input_error("the image lists a CPUID instruction where there is none");
+    }
+  }
+  std::uint32_t changed = 0;
+  for (const std::uint64_t site : *sites) {
+    enclave.bring(site, kUd2.size());
+    if (enclave.patch_code(site, std::as_bytes(std::span(kUd2)))) ++changed;
+  }
+  return changed;
 }
 
 }  // namespace coffer::processor

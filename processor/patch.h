@@ -24,4 +24,10 @@ struct PatchCounts {
 // Input error where it is no layout, or where a site lies outside code: nothing is patched then.
 [[nodiscard]] Result<PatchCounts> apply_fast_paths(SoftEnclave& enclave, std::uint64_t layout_offset);
 
+// The other way: CPUID is illegal inside an enclave, and software cannot forbid it. So the CPUID instructions that the
+// layout lists become UD2, which is as long, and the enclave's kernel takes a UD2 there for the CPUID that was
+// measured. How many. Input error as above, or where something else than a CPUID stands at a site: nothing is changed
+// then.
+[[nodiscard]] Result<std::uint32_t> trap_cpuid(SoftEnclave& enclave, std::uint64_t layout_offset);
+
 }  // namespace coffer::processor

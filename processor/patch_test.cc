@@ -162,6 +162,67 @@ TEST_F(FastPaths, APatchedSystemCallSiteRunsItsThunk) {
   }
 }
 
+std::function<void(ImageLayout&, std::vector<std::byte>&)> with_cpuid(
+    const std::vector<std::uint64_t>& sites, const std::function<void(ImageLayout&)>& change = {}) {
+  return [=](ImageLayout& layout, std::vector<std::byte>& blob) {
+    blob.resize(sites.size() * sizeof(std::uint64_t));
+    if (!sites.empty()) std::memcpy(blob.data(), sites.data(), blob.size());
+    layout.blob_size = blob.size();
+    layout.cpuid_count = static_cast<std::uint32_t>(sites.size());
+    if (change) change(layout);
+  };
+}
+
+TEST_F(FastPaths, ATrappedCpuidIsAnInvalidOpcodeWhereItStood) {
+  const testing::Fault place = testing::fault_of(TE_BODY_CPUID);
+  TestEnclave made = build({.layout = with_cpuid({place.offset})});
+  ASSERT_TRUE(made.last.ok());
+  testing::set_patterns(made, 4);
+  EXPECT_EQ(testing::enter(made, {TE_CMD_PATTERN, TE_BODY_CPUID}).outcome.kind, ExitKind::kExit) << "it executes";
+  auto trapped = trap_cpuid(*made.enclave, TE_LAYOUT);
+  ASSERT_TRUE(trapped) << trapped.error().message;
+  EXPECT_EQ(*trapped, 1U);
+  EXPECT_EQ(std::memcmp(&made.at<std::byte>(place.offset), "\x0f\x0b", 2), 0);
+  const auto left = testing::enter(made, {TE_CMD_PATTERN, TE_BODY_CPUID});
+  EXPECT_EQ(left.outcome.kind, ExitKind::kException);
+  EXPECT_EQ(left.outcome.exception.vector, sgx::vector::kInvalidOpcode);
+  EXPECT_EQ(left.outcome.exception.rip, place.offset);
+}
+
+TEST_F(FastPaths, CpuidTrapsWhereTheLayoutSaysTheTruthOnly) {
+  const std::uint64_t good = testing::fault_of(TE_BODY_CPUID).offset;
+  const std::vector<std::pair<const char*, std::vector<std::uint64_t>>> lies = {
+      {"a UD2", {good, testing::fault_of(TE_BODY_UD2).offset}},
+      {"a system call", {good, testing::fault_of(TE_BODY_SYSCALL).offset}},
+      {"its middle", {good, good + 1}},
+      {"data", {good, TE_DATA}},
+      {"read-only data", {good, TE_READONLY}},
+      {"no page", {good, TE_HEAP}},
+      {"outside", {good, TE_SIZE}},
+      {"the last byte", {good, TE_SIZE - 1}},
+      {"one that wraps", {good, ~std::uint64_t{0}}},
+  };
+  for (const auto& [name, sites] : lies) {
+    TestEnclave made = build({.layout = with_cpuid(sites)});
+    ASSERT_TRUE(made.last.ok()) << name;
+    auto trapped = trap_cpuid(*made.enclave, TE_LAYOUT);
+    ASSERT_FALSE(trapped) << name;
+    EXPECT_EQ(trapped.error().kind, ErrorKind::kInput) << name;
+    EXPECT_EQ(trapped.error().message.find('\n'), std::string::npos) << name;
+    EXPECT_TRUE(code_is_untouched(made)) << name;
+  }
+  for (const std::uint32_t count : {2U, 1000U, 0xffffffffU}) {
+    TestEnclave made = build({.layout = with_cpuid({good}, [=](ImageLayout& l) { l.cpuid_count = count; })});
+    EXPECT_FALSE(trap_cpuid(*made.enclave, TE_LAYOUT)) << count;
+    EXPECT_TRUE(code_is_untouched(made)) << count;
+  }
+  TestEnclave none = build({.layout = with_cpuid({})});
+  EXPECT_EQ(trap_cpuid(*none.enclave, TE_LAYOUT).value_or(9), 0U);
+  EXPECT_FALSE(trap_cpuid(*none.enclave, TE_DATA)) << "no layout";
+  auto before = testing::build_before_einit({.layout = with_cpuid({good})}).built;
+  EXPECT_FALSE(trap_cpuid(*before.enclave, TE_LAYOUT)) << "before EINIT";
+}
+
 // One enclave, both paths: the same exits, the same results, the same bytes. Keys and reports depend on the
 // measurement, which patching must not change.
 TEST_F(FastPaths, GiveWhatTheTrapGives) {

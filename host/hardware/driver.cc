@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "boundary/emulated_device.h"
 #include "sgx/sigstruct.h"
 
 namespace coffer::host::hardware {
@@ -181,6 +182,12 @@ Result<void> Driver::init(const sgx::Sigstruct& sigstruct) {
   if (error != 0) return std::unexpected(explain_init(error, sigstruct));
   ::munmap(std::exchange(staging_, nullptr), kStagingSize);
   return {};
+}
+
+Result<void> Driver::trap_cpuid(std::uint64_t layout_offset) {
+  if (!emulated_) return {};
+  if (::ioctl(device_.get(), boundary::kEmulatedTrapCpuid, layout_offset) == 0) return {};
+  return system_error("the emulated device cannot make CPUID trap", errno);
 }
 
 bool Driver::are_pages(std::uint64_t address, std::uint64_t pages) const {

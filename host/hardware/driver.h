@@ -34,6 +34,9 @@ class Driver {
   // Maps what was added as it allows, and the rest of ELRANGE for reading and writing: pages that are added there
   // later, by the kernel in the page fault, are of that kind. Then SGX_IOC_ENCLAVE_INIT.
   [[nodiscard]] Result<void> init(const sgx::Sigstruct& sigstruct);
+  // After init(): an emulated device makes the CPUID instructions that the image's layout lists #UD, which they are on
+  // hardware anyway.
+  [[nodiscard]] Result<void> trap_cpuid(std::uint64_t layout_offset);
   // SGX_IOC_ENCLAVE_RESTRICT_PERMISSIONS: 0 or -errno.
   [[nodiscard]] std::int64_t restrict_pages(std::uint64_t address, std::uint64_t pages, std::uint64_t permissions);
   // SGX_IOC_ENCLAVE_MODIFY_TYPES to PT_TRIM: how many pages, from the first on, or -errno where it is none.

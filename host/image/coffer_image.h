@@ -102,6 +102,8 @@ class CofferImage {
   [[nodiscard]] ByteView layout_blob() const { return blob_; }
   // Patched system-call sites, ascending; each lies in one executable segment, as does its thunk.
   [[nodiscard]] std::span<const boundary::LayoutSite> sites() const { return sites_; }
+  // CPUID instructions of the kernel and the program, ascending.
+  [[nodiscard]] std::span<const std::uint64_t> cpuid_sites() const { return cpuid_sites_; }
   // Offset of thread `index`'s TCS from the enclave's base; index < layout().thread_count.
   [[nodiscard]] std::uint64_t tcs_offset(std::uint32_t index) const {
     return layout_.thread_offset + index * boundary::kThreadStride;
@@ -133,6 +135,7 @@ class CofferImage {
   boundary::ImageLayout layout_;
   ByteView blob_;
   std::vector<boundary::LayoutSite> sites_;
+  std::vector<std::uint64_t> cpuid_sites_;
   std::vector<DeclaredMount> mounts_;
   std::vector<MeasuredFile> files_;
   std::vector<std::string_view> environment_;

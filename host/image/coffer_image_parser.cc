@@ -39,8 +39,9 @@ std::unexpected<Error> CofferImage::Parser::damaged(std::string_view what) const
 }
 
 Result<CofferImage> CofferImage::Parser::parse() {
-  for (auto step : {&Parser::header, &Parser::segments, &Parser::layout, &Parser::program, &Parser::threads,
-                    &Parser::heap, &Parser::names, &Parser::files, &Parser::mounts, &Parser::network, &Parser::sites}) {
+  for (auto step :
+       {&Parser::header, &Parser::segments, &Parser::layout, &Parser::program, &Parser::threads, &Parser::heap,
+        &Parser::names, &Parser::files, &Parser::mounts, &Parser::network, &Parser::sites, &Parser::cpuid_sites}) {
     if (auto done = (this->*step)(); !done) return std::unexpected(done.error());
   }
   return std::move(image_);
@@ -347,6 +348,27 @@ Result<void> CofferImage::Parser::sites() {
     end = record.site + record.length;
   }
   image_.sites_ = std::move(*records);
+  return {};
+}
+
+Result<void> CofferImage::Parser::cpuid_sites() {
+  const auto& layout = image_.layout_;
+  auto sites = table<std::uint64_t>(layout.cpuid_table, layout.cpuid_count);
+  if (!sites) return damaged("the table of CPUID instructions is not in the layout");
+  constexpr std::uint64_t kLength = 2;
+  std::uint64_t end = 0;
+  for (const std::uint64_t site : *sites) {
+    const Segment* text = segment_around(site, kLength);
+    if (text == nullptr || !text->flags.executable() || text->zero_filled() || site < end) {
+      return damaged(fmt::format("the CPUID instruction at {:#x} is not in the image's text", site));
+    }
+    const ByteView code = text->content.subspan(site - text->offset, kLength);
+    if (code[0] != std::byte{0x0f} || code[1] != std::byte{0xa2}) {
+      return damaged(fmt::format("there is no CPUID instruction at {:#x}", site));
+    }
+    end = site + kLength;
+  }
+  image_.cpuid_sites_ = std::move(*sites);
   return {};
 }
 

@@ -28,6 +28,7 @@ class CofferImage::Parser {
   [[nodiscard]] Result<void> mounts();
   [[nodiscard]] Result<void> network();
   [[nodiscard]] Result<void> sites();
+  [[nodiscard]] Result<void> cpuid_sites();
 
   // The segment that holds all of [offset, offset + size), or nothing.
   [[nodiscard]] const Segment* segment_around(std::uint64_t offset, std::uint64_t size) const;

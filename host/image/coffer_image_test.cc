@@ -61,6 +61,7 @@ TEST(CofferImage, HoldsWhatWasSigned) {
   EXPECT_EQ(image->files()[1].file.content_size, 5000u);
   EXPECT_THAT(image->environment(), ::testing::ElementsAre("TZ", "HOME=/"));
   EXPECT_EQ(image->sites().size(), 2u);
+  EXPECT_EQ(image->cpuid_sites().size(), 4u) << "the kernel's and the program's";
   EXPECT_EQ(image->layout().thread_count, 2u + boundary::kServiceThreads);
   EXPECT_EQ(image->parameters().attributes.xfrm, 0xe7u);
 }
@@ -202,6 +203,8 @@ std::vector<Damage> damages() {
       {"mounts", in_layout(&Layout::mount_count, 0xffffffff), "mounts"},
       {"sites", in_layout(&Layout::site_count, 0xffffffff), "sites"},
       {"sites' table", in_layout(&Layout::sites_table, 0), "site at"},
+      {"CPUIDs", in_layout(&Layout::cpuid_count, 0xffffffff), "table of CPUID"},
+      {"CPUIDs' table", in_layout(&Layout::cpuid_table, 0), "CPUID instruction at"},
       {"thunks", in_layout(&Layout::thunk_offset, ~std::uint64_t{0}), "thunks"},
   };
 }

@@ -42,6 +42,8 @@ Result<void> LayoutBuilder::build() {
     layout_.thunk_offset = layout_.app_base + program_.end();
     auto thunks = make_thunks(survey.patchable, layout_.app_base, layout_.thunk_offset, syscall_entry_);
     sites_ = thunks.sites;
+    cpuid_sites_ = {kernel_cpuid_};
+    for (std::uint64_t address : survey.cpuid) cpuid_sites_.push_back(layout_.app_base + address);
     return thunks;
   };
   (void)place(kPageSize);
@@ -87,6 +89,8 @@ Result<void> LayoutBuilder::find_kernel() {
   if (!entry) return std::unexpected(entry.error());
   auto syscall = kernel_symbol("coffer_syscall_entry");
   if (!syscall) return std::unexpected(syscall.error());
+  auto cpuid = kernel_symbol("coffer_cpuid_site");
+  if (!cpuid) return std::unexpected(cpuid.error());
   auto end = kernel_symbol("__kernel_end");
   if (!end) return std::unexpected(end.error());
   if (*end % kPageSize != 0 || *end < kernel_.end() || kernel_.segments().front().address >= kPageSize) {
@@ -94,6 +98,7 @@ Result<void> LayoutBuilder::find_kernel() {
   }
   kernel_entry_ = *entry;
   syscall_entry_ = *syscall;
+  kernel_cpuid_ = *cpuid;
   kernel_end_ = *end;
   return {};
 }
@@ -246,6 +251,8 @@ void LayoutBuilder::write_blob() {
   layout_.site_count = static_cast<std::uint32_t>(sites_.size());
   layout_.network_table = append_to_blob(bytes_of_all(settings.network), kTableAlignment);
   layout_.network_count = static_cast<std::uint32_t>(settings.network.size());
+  layout_.cpuid_table = append_to_blob(bytes_of_all(cpuid_sites_), kTableAlignment);
+  layout_.cpuid_count = static_cast<std::uint32_t>(cpuid_sites_.size());
   layout_.blob_size = blob_.size();
 }
 

@@ -23,6 +23,7 @@ class LayoutBuilder {
   [[nodiscard]] const boundary::ImageLayout& layout() const { return layout_; }
   [[nodiscard]] std::size_t sites_found() const { return sites_found_; }
   [[nodiscard]] std::size_t sites_patched() const { return sites_.size(); }
+  [[nodiscard]] std::size_t cpuid_sites() const { return cpuid_sites_.size(); }
 
  private:
   [[nodiscard]] Result<std::uint64_t> kernel_symbol(std::string_view name) const;
@@ -45,13 +46,14 @@ class LayoutBuilder {
   const SignInput& input_;
   const ElfProgram& kernel_;
   const ElfProgram& program_;
-  std::uint64_t kernel_entry_ = 0, syscall_entry_ = 0, kernel_end_ = 0;
+  std::uint64_t kernel_entry_ = 0, syscall_entry_ = 0, kernel_cpuid_ = 0, kernel_end_ = 0;
 
   std::deque<std::vector<std::byte>> kept_;
   std::vector<Segment> segments_;
   boundary::ImageLayout layout_;
   std::vector<std::byte> blob_;
   std::vector<boundary::LayoutSite> sites_;
+  std::vector<std::uint64_t> cpuid_sites_;
   std::vector<boundary::LayoutFile> files_;
   std::size_t sites_found_ = 0;
 };

@@ -150,6 +150,7 @@ Result<UnsignedImage> build_image(const SignInput& input) {
   result.measured_size = measuring.page_count() * sgx::kPageSize;
   result.sites_found = layout.sites_found();
   result.sites_patched = layout.sites_patched();
+  result.cpuid_sites = layout.cpuid_sites();
   return result;
 }
 

@@ -39,6 +39,7 @@ struct UnsignedImage {
   sgx::Sigstruct sigstruct;
   std::uint64_t enclave_size = 0, measured_size = 0;  // bytes
   std::size_t sites_found = 0, sites_patched = 0;     // system-call instructions of the program
+  std::size_t cpuid_sites = 0;                        // CPUID instructions of kernel and program
 };
 
 // Lays out and measures. The image is complete but for the key's fields of the SIGSTRUCT.

@@ -13,6 +13,8 @@ constexpr std::uint32_t kJumpSize = 5;     // jmp rel32
 constexpr std::uint32_t kMaxPatch = 15;    // LayoutSite
 constexpr std::size_t kMaxNeighbours = 3;  // instructions displaced on each side
 constexpr std::uint32_t kSyscallSize = 2;
+constexpr std::uint32_t kCpuidSize = 2;
+constexpr std::size_t kLeafLoads = 8;  // instructions before a CPUID that may load its leaf
 constexpr std::uint64_t kRtSigreturn = 15;
 constexpr std::uint64_t kMaxSystemCall = 1024;  // numbers that an immediate can plausibly hold
 
@@ -20,11 +22,13 @@ struct Instruction {
   std::uint64_t address = 0;
   std::uint8_t length = 0;
   bool syscall = false;
+  bool cpuid = false;
   bool movable = false;  // runs the same at another address
   bool falls_through = true;
   std::optional<std::uint64_t> target;  // code or data that it names relative to RIP
   bool loads_address = false;           // lea of `target`
   std::optional<std::uint64_t> number;  // mov of an immediate to EAX or RAX
+  bool writes_eax = false;              // by mov or xor of registers
 };
 
 class Disassembler {
@@ -55,9 +59,30 @@ bool is_movable(const ZydisDecodedInstruction& decoded) {
     case ZYDIS_CATEGORY_IO:
       return false;
     default:
-      return decoded.mnemonic != ZYDIS_MNEMONIC_HLT && decoded.mnemonic != ZYDIS_MNEMONIC_UD0 &&
-             decoded.mnemonic != ZYDIS_MNEMONIC_UD1 && decoded.mnemonic != ZYDIS_MNEMONIC_UD2 &&
-             decoded.mnemonic != ZYDIS_MNEMONIC_XBEGIN && decoded.mnemonic != ZYDIS_MNEMONIC_XABORT;
+      return decoded.mnemonic != ZYDIS_MNEMONIC_CPUID && decoded.mnemonic != ZYDIS_MNEMONIC_HLT &&
+             decoded.mnemonic != ZYDIS_MNEMONIC_UD0 && decoded.mnemonic != ZYDIS_MNEMONIC_UD1 &&
+             decoded.mnemonic != ZYDIS_MNEMONIC_UD2 && decoded.mnemonic != ZYDIS_MNEMONIC_XBEGIN &&
+             decoded.mnemonic != ZYDIS_MNEMONIC_XABORT;
+  }
+}
+
+// xor, mov or lea whose destination is EAX or RAX.
+bool writes_eax(const ZydisDecodedInstruction& decoded) {
+  const auto& raw = decoded.raw;
+  const bool one_byte = decoded.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
+  if (!one_byte || (decoded.attributes & ZYDIS_ATTRIB_HAS_MODRM) == 0) return false;
+  const bool as_memory_operand = raw.modrm.mod == 3 && raw.modrm.rm == 0 && raw.rex.B == 0;
+  const bool as_register_operand = raw.modrm.reg == 0 && raw.rex.R == 0;
+  switch (decoded.opcode) {
+    case 0x31:  // xor r32, r/m32
+    case 0x89:  // mov r32, r/m32
+      return as_memory_operand;
+    case 0x33:
+    case 0x8b:
+    case 0x8d:  // lea
+      return as_register_operand;
+    default:
+      return false;
   }
 }
 
@@ -70,6 +95,7 @@ std::optional<Instruction> Disassembler::decode(ByteView code, std::uint64_t add
   instruction.address = address;
   instruction.length = decoded.length;
   instruction.syscall = decoded.mnemonic == ZYDIS_MNEMONIC_SYSCALL && decoded.length == kSyscallSize;
+  instruction.cpuid = decoded.mnemonic == ZYDIS_MNEMONIC_CPUID && decoded.length == kCpuidSize;
   instruction.movable = is_movable(decoded);
   instruction.falls_through = decoded.meta.category != ZYDIS_CATEGORY_UNCOND_BR &&
                               decoded.meta.category != ZYDIS_CATEGORY_RET && decoded.mnemonic != ZYDIS_MNEMONIC_UD2 &&
@@ -87,6 +113,7 @@ std::optional<Instruction> Disassembler::decode(ByteView code, std::uint64_t add
         decoded.opcode == 0xc7 && decoded.raw.modrm.mod == 3 && decoded.raw.modrm.rm == 0 && decoded.raw.rex.B == 0;
     if (short_form || long_form) instruction.number = decoded.raw.imm[0].value.u;
   }
+  instruction.writes_eax = writes_eax(decoded);
   return instruction;
 }
 
@@ -145,6 +172,7 @@ class Surveyor {
   void add_jump_table(std::uint64_t table);
   [[nodiscard]] bool in_text(std::uint64_t address) const;
   [[nodiscard]] bool target_inside(std::uint64_t begin, std::uint64_t end) const;
+  [[nodiscard]] bool is_cpuid(const Piece& piece, std::span<const Instruction> code, std::size_t index) const;
   [[nodiscard]] bool must_stay(std::span<const Instruction> code, std::size_t site) const;
   [[nodiscard]] std::optional<PatchableSite> patch(const Piece& piece, std::span<const Instruction> code,
                                                    std::size_t site, std::uint64_t free_from) const;
@@ -201,7 +229,7 @@ void Surveyor::collect_targets() {
   for (std::size_t i = 0; i < pieces_.size(); ++i) {
     bool has_site = false;
     walk(pieces_[i], [&](const Instruction& instruction) {
-      has_site = has_site || instruction.syscall;
+      has_site = has_site || instruction.syscall || instruction.cpuid;
       if (!instruction.target) return;
       add_target(*instruction.target);
       if (instruction.loads_address && !in_text(*instruction.target)) add_jump_table(*instruction.target);
@@ -223,6 +251,19 @@ bool Surveyor::target_inside(std::uint64_t begin, std::uint64_t end) const {
 bool Surveyor::must_stay(std::span<const Instruction> code, std::size_t site) const {
   if (site > 0 && code[site - 1].number == kRtSigreturn) return true;
   return std::ranges::find(cancellation_ends_, code[site].address + kSyscallSize) != cancellation_ends_.end();
+}
+
+// Where no function's size vouches for the bytes, only one whose leaf is loaded shortly before.
+bool Surveyor::is_cpuid(const Piece& piece, std::span<const Instruction> code, std::size_t index) const {
+  if (!code[index].cpuid || piece.certainty == Certainty::kUnknown) return false;
+  if (piece.certainty == Certainty::kFunction) return true;
+  for (std::size_t back = 1; back <= std::min(index, kLeafLoads); ++back) {
+    const Instruction& before = code[index - back];
+    const bool leads_on = before.falls_through && before.address + before.length == code[index - back + 1].address;
+    if (!leads_on) return false;
+    if (before.number || before.writes_eax) return true;
+  }
+  return false;
 }
 
 std::optional<PatchableSite> Surveyor::displace(const Piece& piece, std::span<const Instruction> code,
@@ -280,6 +321,7 @@ SiteSurvey Surveyor::survey() {
     std::vector<Instruction> code;
     walk(pieces_[index], [&](const Instruction& instruction) { code.push_back(instruction); });
     for (std::size_t i = 0; i < code.size(); ++i) {
+      if (is_cpuid(pieces_[index], code, i)) result.cpuid.push_back(code[i].address);
       if (!code[i].syscall) continue;
       ++result.found;
       if (!program_.has_sections()) continue;  // nothing is known about what jumps where
@@ -289,6 +331,7 @@ SiteSurvey Surveyor::survey() {
       }
     }
   }
+  std::ranges::sort(result.cpuid);
   return result;
 }
 

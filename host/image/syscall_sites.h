@@ -1,4 +1,5 @@
 // Finds the `syscall` instructions of a program and makes the thunks that software rungs jump to instead of trapping.
+// Finds its CPUID instructions too, which software rungs can make trap.
 //
 // On a software rung a `syscall` inside the enclave is caught by a trap, which costs thousands of cycles. Where the
 // instruction and its neighbours leave room for a near jump, the site is declared in the image's layout; the rung may
@@ -26,10 +27,12 @@ struct PatchableSite {
 struct SiteSurvey {
   std::vector<PatchableSite> patchable;  // ascending, disjoint
   std::size_t found = 0;                 // all syscall instructions, patchable or not
+  std::vector<std::uint64_t> cpuid;      // CPUID instructions, ascending addresses in the program
 };
 
 // Disassembles the program's text, along its symbols where it has them. A site is patchable only where nothing can jump
-// into the middle of the displaced bytes as far as branches, relocations, symbols and jump tables say.
+// into the middle of the displaced bytes as far as branches, relocations, symbols and jump tables say. What may
+// be data is no CPUID: one that is not found executes on software rungs, and is #UD on hardware all the same.
 [[nodiscard]] SiteSurvey find_syscall_sites(const ElfProgram& program);
 
 struct Thunks {

@@ -49,6 +49,18 @@ TEST(SyscallSites, TellsWhatCanBeDisplaced) {
   EXPECT_EQ(survey.patchable.size(), 2u);  // and not the data that looks like a system call
 }
 
+TEST(SyscallSites, FindsCpuidAndNoDataThatLooksLikeIt) {
+  auto file = testing::program("image_test_tiny");
+  auto program = ElfProgram::parse(file, "tiny");
+  ASSERT_TRUE(program) << program.error().message;
+  const auto address_of = [&](std::string_view name) {
+    return std::ranges::find(program->symbols(), name, &ElfSymbol::name)->address;
+  };
+  const std::uint64_t twice = address_of("asks_twice");
+  const std::uint64_t without_size = address_of("without_size");
+  EXPECT_EQ(find_syscall_sites(*program).cpuid, (std::vector<std::uint64_t>{twice + 2, twice + 11, without_size + 7}));
+}
+
 TEST(SyscallSites, AThunkRepeatsTheDisplacedInstructions) {
   constexpr std::array<unsigned char, 5> kBefore = {0xb8, 0x27, 0, 0, 0};
   constexpr std::array<unsigned char, 3> kAfter = {0x48, 0x89, 0xc3};

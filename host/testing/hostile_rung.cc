@@ -110,6 +110,12 @@ Result<void> HostileCarrier::apply_fast_paths(std::uint64_t layout_offset) {
   return {};
 }
 
+Result<void> HostileCarrier::apply_traps(std::uint64_t layout_offset) {
+  auto trapped = processor::trap_cpuid(*enclave_, layout_offset);
+  if (!trapped) return std::unexpected(trapped.error());
+  return {};
+}
+
 processor::EnterOutcome HostileCarrier::enter_once(std::uint32_t thread, Registers& registers) {
   return processor::eenter(*enclave_, plan_.first_tcs + thread * plan_.stride, registers);
 }

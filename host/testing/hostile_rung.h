@@ -40,6 +40,7 @@ class HostileRung final : public Rung {
   }
   Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) override;
   Result<void> apply_fast_paths(std::uint64_t layout_offset) override { return real_->apply_fast_paths(layout_offset); }
+  Result<void> apply_traps(std::uint64_t layout_offset) override { return real_->apply_traps(layout_offset); }
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override;
   void watch(std::function<void()> on_end) override { real_->watch(std::move(on_end)); }
   void destroy() override { real_->destroy(); }
@@ -72,6 +73,7 @@ class HostileCarrier final : public Rung {
                          sgx::ExtendMask extend) override;
   Result<void> init(const sgx::Sigstruct& sigstruct, const ThreadPlan& threads) override;
   Result<void> apply_fast_paths(std::uint64_t layout_offset) override;
+  Result<void> apply_traps(std::uint64_t layout_offset) override;
   Result<EnterResult> enter(std::uint32_t thread, Registers& registers) override;
   void watch(std::function<void()>) override {}
   void destroy() override;

@@ -40,7 +40,8 @@ struct LoadOptions {
   // keys of what it seals to its configuration. For images with key separation (KSS) only.
   std::array<std::byte, 64> config_id{};
   std::uint16_t config_svn = 0;
-  bool fast_paths = true;  // patch ENCLU and system-call sites (software rungs; the measurement does not change)
+  // Patch ENCLU and system-call sites; without, CPUID traps as well (software rungs; the measurement does not change).
+  bool fast_paths = true;
 };
 
 // What of the image's network this host permits. Patterns as in coffer.toml: "tcp:127.0.0.1:8080".

@@ -64,6 +64,8 @@ ControlAnswer Control::handle(const ControlMessage& message) {
       return init(message);
     case ControlOperation::kFastPaths:
       return fast_paths(message);
+    case ControlOperation::kTraps:
+      return traps(message);
     case ControlOperation::kWorker:
       return start_worker(message);
     case ControlOperation::kPlace:
@@ -144,6 +146,12 @@ ControlAnswer Control::fast_paths(const ControlMessage& message) {
   if (enclave_ == nullptr || !workers_.empty()) return failed("fast paths come after EINIT and before the first entry");
   auto patched = processor::apply_fast_paths(*enclave_, message.a);
   return patched ? done() : failed(patched.error().message);
+}
+
+ControlAnswer Control::traps(const ControlMessage& message) {
+  if (enclave_ == nullptr || !workers_.empty()) return failed("traps come after EINIT and before the first entry");
+  auto trapped = processor::trap_cpuid(*enclave_, message.a);
+  return trapped ? done() : failed(trapped.error().message);
 }
 
 ControlAnswer Control::start_worker(const ControlMessage& message) {

@@ -37,6 +37,7 @@ class Control {
   [[nodiscard]] boundary::ControlAnswer add_pages(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer init(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer fast_paths(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer traps(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer start_worker(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer place_worker(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer usage() const;

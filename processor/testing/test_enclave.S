@@ -295,6 +295,7 @@ coffer_test_code_begin:
     .long .Lwatch_sse - .Lbodies
     .long .Lwatch_avx - .Lbodies
     .long .Lwatch_avx512 - .Lbodies
+    .long .Lbody_cpuid - .Lbodies
 
 // Where each body's faulting instruction stands and how long it is, for the tests.
     .globl coffer_test_faults
@@ -315,6 +316,8 @@ coffer_test_faults:
     .long .Lbody_int1 - .Lcode, 1
     .long .Lbody_enclu - .Lcode, 3
     .long .Lbody_raw_enclu - .Lcode, 3
+    .long 0, 0, 0, 0, 0, 0, 0, 0  // nothing of these faults
+    .long .Lbody_cpuid - .Lcode, 2
 
 // Jumps of five bytes whatever the distance, so that the table above can take lengths.
 .macro GO_ON
@@ -366,6 +369,9 @@ coffer_test_faults:
     GO_ON
 .Lbody_raw_enclu:
     .byte 0x0f, 0x01, 0xd7
+    GO_ON
+.Lbody_cpuid:
+    cpuid
     GO_ON
 .Lbody_spin:
     pause

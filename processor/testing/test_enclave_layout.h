@@ -48,7 +48,8 @@
 #define TE_BODY_WATCH_SSE 16  // verifies every register until TE_STOP; TE_FAILED says what was wrong
 #define TE_BODY_WATCH_AVX 17
 #define TE_BODY_WATCH_AVX512 18
-#define TE_BODY_COUNT 19
+#define TE_BODY_CPUID 19
+#define TE_BODY_COUNT 20
 
 // Offsets in the data pages.
 #define TE_JUMP 0

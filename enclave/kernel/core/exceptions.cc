@@ -1,9 +1,10 @@
 // Exceptions of enclave code: what the processor left in the SSA is looked at on the exception stack, at CSSA 1.
 //
 // Little is done here, and nothing that takes a lock or leaves. A page fault in memory that may be committed is
-// committed; a `syscall` instruction that trapped is changed into a jump to the system-call entry, so that the call
-// itself is served at CSSA 0 as any other. What is a signal of the application moves the application's registers into
-// the thread's block, and lets the kernel go on at CSSA 0, where delivery.cc does the rest.
+// committed; CPUID is answered; a `syscall` instruction that trapped is changed into a jump to the system-call entry,
+// so that the call itself is served at CSSA 0 as any other. What is a signal of the application moves the application's
+// registers into the thread's block, and lets the kernel go on at CSSA 0, where delivery.cc does the rest.
+#include <algorithm>
 #include <cstring>
 
 #include "boundary/calls.h"
@@ -13,6 +14,7 @@
 #include "enclave/kernel/core/thread.h"
 #include "enclave/kernel/signals/pending.h"
 #include "enclave/kernel/signals/trap_info.h"
+#include "enclave/kernel/support/cpuid.h"
 #include "sgx/arch.h"
 
 extern "C" {
@@ -41,6 +43,27 @@ bool redirect_syscall(sgx::GprArea& gpr) {
   gpr.rcx = gpr.rip + sizeof(kSyscall);
   gpr.r11 = gpr.rflags;
   gpr.rip = reinterpret_cast<std::uint64_t>(&coffer_syscall_entry);
+  return true;
+}
+
+// Where the program has CPUID. A UD2 counts where the measured layout says that the instruction is a CPUID: a software
+// rung may have put it there, so that CPUID is #UD as on hardware. Any other UD2 is the program's own.
+bool is_program_cpuid(std::uint64_t rip) {
+  constexpr std::uint8_t kCpuid[] = {0x0f, 0xa2};
+  constexpr std::uint8_t kUd2[] = {0x0f, 0x0b};
+  if (!is_program_code(rip, sizeof(kCpuid))) return false;
+  if (std::memcmp(reinterpret_cast<const void*>(rip), kCpuid, sizeof(kCpuid)) == 0) return true;
+  if (std::memcmp(reinterpret_cast<const void*>(rip), kUd2, sizeof(kUd2)) != 0) return false;
+  const auto sites = layout_table<std::uint64_t>(layout().cpuid_table, layout().cpuid_count);
+  return std::ranges::binary_search(sites, rip - enclave_base());
+}
+
+bool answer_cpuid(sgx::GprArea& gpr) {
+  constexpr std::uint64_t kLength = 2;
+  if (!is_kernel_cpuid(gpr.rip) && !is_program_cpuid(gpr.rip)) return false;
+  const CpuidRegisters answer = trapped_cpuid(static_cast<std::uint32_t>(gpr.rax), static_cast<std::uint32_t>(gpr.rcx));
+  gpr.rax = answer.eax, gpr.rbx = answer.ebx, gpr.rcx = answer.ecx, gpr.rdx = answer.edx;
+  gpr.rip += kLength;
   return true;
 }
 
@@ -123,7 +146,7 @@ extern "C" void coffer_exception(std::uint64_t tcs, std::uint64_t cssa, Reply* r
     if (vector == sgx::vector::kInvalidOpcode && gpr->rip == address_of(coffer_resume_point)) {
       return resume_application(thread, *gpr);
     }
-    if (vector == sgx::vector::kInvalidOpcode && redirect_syscall(*gpr)) return;
+    if (vector == sgx::vector::kInvalidOpcode && (redirect_syscall(*gpr) || answer_cpuid(*gpr))) return;
     bool reclaims = false;
     if (has_address) {
       const AddressSpace::FaultResult result = handle_page_fault(*info);

@@ -37,6 +37,7 @@ class EnclavePages final : public PageSource {
 alignas(EnclavePages) std::byte page_source_place[sizeof(EnclavePages)];
 alignas(AddressSpace) std::byte address_space_place[sizeof(AddressSpace)];
 bool debug_enclave = false;
+std::uint64_t saved_state = 0;
 std::uint64_t arena_base = 0;
 std::uint64_t arena_size = 0;
 
@@ -76,9 +77,11 @@ void read_own_attributes() {
   sgx::Report report{};
   if (!make_report(nobody, {}, &report)) panic("EREPORT failed");
   debug_enclave = (report.body.attributes.flags & sgx::attribute::kDebug) != 0;
+  saved_state = report.body.attributes.xfrm;
 }
 
 bool is_debug_enclave() { return debug_enclave; }
+std::uint64_t enclave_xfrm() { return saved_state; }
 
 void set_arena(std::uint64_t base, std::uint64_t size) {
   arena_base = base;

@@ -26,8 +26,9 @@ std::span<const Row> layout_table(std::uint32_t offset, std::uint32_t count) {
 
 // False where the layout does not describe this enclave: the kernel cannot go on.
 [[nodiscard]] bool check_layout();
-// Reads DEBUG from a report on ourselves: the layout page cannot say so.
+// Reads DEBUG and XFRM from a report on ourselves: the layout page cannot say so. After the thread block has its TCS.
 void read_own_attributes();
+[[nodiscard]] std::uint64_t enclave_xfrm();
 
 // The shared memory: set once at start, after it was found to lie outside ELRANGE. in_arena() is the check of every
 // address that the host names.

@@ -7,6 +7,7 @@
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/fs/files.h"
+#include "enclave/kernel/support/cpuid.h"
 #include "enclave/kernel/support/crypto.h"
 
 namespace coffer::kernel {
@@ -16,15 +17,6 @@ namespace {
 std::uint64_t stack_begin = 0;
 constexpr std::uint64_t kHwcap2Fsgsbase = 2;
 constexpr std::uint64_t kMinimumSignalStack = 4096;
-
-std::uint64_t hardware_capabilities() {
-  std::uint32_t a = 1;
-  std::uint32_t b = 0;
-  std::uint32_t c = 0;
-  std::uint32_t d = 0;
-  asm("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-  return d;
-}
 
 // Writes downwards from the top of the stack.
 class StackWriter {
@@ -64,7 +56,7 @@ std::vector<std::uint64_t> auxiliary_vector() {
           AT_EGID,        fs::kFileGroup,
           AT_SECURE,      0,
           AT_CLKTCK,      100,
-          AT_HWCAP,       hardware_capabilities(),
+          AT_HWCAP,       cpuid(1).edx,
           AT_HWCAP2,      kHwcap2Fsgsbase,
           AT_MINSIGSTKSZ, kMinimumSignalStack,
           AT_RANDOM,      0,

@@ -17,6 +17,7 @@
 #include "enclave/kernel/fs/files.h"
 #include "enclave/kernel/fs/waiters.h"
 #include "enclave/kernel/signals/pending.h"
+#include "enclave/kernel/support/cpuid.h"
 #include "enclave/kernel/support/crypto.h"
 #include "enclave/kernel/syscalls/dispatch.h"
 
@@ -117,20 +118,33 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   fs::use_interruption(signals::interrupted);
 }
 
+// What the host says of the CPU must not make the enclave take something weaker.
+void check_cpu() {
+  if (!cpuid_traps()) return;  // the CPU has answered itself
+  if (const char* missing = cpuid_answers().missing_feature(); missing != nullptr) {
+    panic("the host's table of CPUID says that this CPU has no " + std::string(missing) +
+          ", which every CPU with SGX2 has; run the enclave with a host that tells what its CPU says");
+  }
+}
+
 [[noreturn]] void start_enclave(std::uint64_t block, std::uint64_t size, std::uint64_t tcs) {
   relocate();
   if (!check_layout()) __builtin_trap();  // no way to say anything yet
-  init_thread_block(tcs, 0);
-  init_memory();
   StartInput input;
   // Exchange areas come with the start block; until they are checked nothing can be said, and panic() only ends.
   current_thread().exchange = nullptr;
+  current_thread().tcs = tcs;
+  read_own_attributes();
+  read_start_info(block, size, enclave_xfrm(), &input);
+  init_thread_block(tcs, 0);
+  current_thread().exchange = nullptr;
+  init_memory();
   read_start_input(block, size, &input);
   set_exchange_areas(input.info.exchange_base);
   init_thread_block(tcs, 0);
   current_thread().state = ThreadState::kRunning;
   current_thread().thread_id = kProcessId;
-  read_own_attributes();
+  check_cpu();
   init_crypto();
   if (!commit_program_memory())
     panic("there is no memory for the program; sign with a larger --heap-max, or give a larger --epc");

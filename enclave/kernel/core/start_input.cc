@@ -1,11 +1,13 @@
 #include "enclave/kernel/core/start_input.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "base/bytes.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
+#include "enclave/kernel/support/cpuid.h"
 
 namespace coffer::kernel {
 
@@ -90,9 +92,20 @@ void take_mount(const MountInfo& offered, std::vector<MountInfo>* mounts) {
 
 }  // namespace
 
-void read_start_input(std::uint64_t address, std::uint64_t size, StartInput* input) {
+void read_start_info(std::uint64_t address, std::uint64_t size, std::uint64_t xfrm, StartInput* input) {
   if (size < sizeof(StartInfo) || !outside_enclave(address, size)) panic("the host's start block is malformed");
   std::memcpy(&input->info, reinterpret_cast<const void*>(address), sizeof(StartInfo));
+  const StartInfo& info = input->info;
+  std::array<boundary::CpuidEntry, boundary::kMaxCpuidEntries> claims;
+  const std::uint64_t bytes = std::uint64_t{info.cpuid_count} * sizeof(claims[0]);
+  if (info.cpuid_count > claims.size() || !range_fits(info.cpuid_offset, bytes, size)) {
+    panic("the host's start block is malformed");
+  }
+  std::memcpy(claims.data(), reinterpret_cast<const void*>(address + info.cpuid_offset), bytes);
+  remember_cpuid_claims(std::span(claims).first(info.cpuid_count), xfrm);
+}
+
+void read_start_input(std::uint64_t address, std::uint64_t size, StartInput* input) {
   const StartInfo& info = input->info;
   check_arena(info, address, size);
   if (!range_fits(info.strings_offset, info.strings_size, size) || info.strings_size > kMaxStrings ||

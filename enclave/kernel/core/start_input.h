@@ -17,8 +17,13 @@ struct StartInput {
   std::vector<boundary::MountInfo> mounts;    // only what the image declares, as it declares it
 };
 
-// Panics where the host's block breaks the protocol: memory inside ELRANGE, counts that do not fit, a mount that the
-// image does not declare.
+// The two steps of copying it. Both panic where the host's block breaks the protocol: memory inside ELRANGE, counts
+// that do not fit, a mount that the image does not declare.
+//
+// The first fills input->info and remembers the host's CPUID table, for an enclave whose XFRM is `xfrm`. It asks for no
+// memory, does not execute CPUID, and comes before everything that does.
+void read_start_info(std::uint64_t address, std::uint64_t size, std::uint64_t xfrm, StartInput* input);
+// The rest, after init_memory().
 void read_start_input(std::uint64_t address, std::uint64_t size, StartInput* input);
 
 }  // namespace coffer::kernel

@@ -3,19 +3,10 @@
 #include <atomic>
 
 #include "enclave/kernel/core/locks.h"
+#include "enclave/kernel/support/cpuid.h"
 
 namespace coffer::kernel {
 namespace {
-
-struct Registers {
-  std::uint32_t a, b, c, d;
-};
-
-Registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
-  Registers r{};
-  asm volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(subleaf));
-  return r;
-}
 
 std::uint64_t enabled_state() {
   std::uint32_t low = 0;
@@ -32,15 +23,16 @@ constexpr std::uint64_t kAvxState = 0x6;
 constexpr std::uint64_t kAvx512State = 0xe6;
 
 CpuFeatures detect() {
-  const std::uint32_t last_leaf = cpuid(0, 0).a;
-  const Registers basic = cpuid(1, 0);
-  const Registers extended = last_leaf >= 7 ? cpuid(7, 0) : Registers{};
+  const std::uint32_t last_leaf = cpuid(0).eax;
+  const CpuidRegisters basic = cpuid(1);
+  const CpuidRegisters extended = last_leaf >= 7 ? cpuid(7) : CpuidRegisters{};
+  const CpuidRegisters saving = last_leaf >= 0xd ? cpuid(0xd, 1) : CpuidRegisters{};
   CpuFeatures features{};
-  features.capability[0] = basic.d & ~(1U << 30);  // bit 30 would claim an Intel core, which only tunes code paths
-  features.capability[1] = basic.c & ~(1U << 11);  // bit 11 would claim AMD's XOP
-  features.capability[2] = extended.b;
-  features.capability[3] = extended.c;
-  const std::uint64_t enabled = bit(basic.c, 27) ? enabled_state() : 0;
+  features.capability[0] = basic.edx & ~(1U << 30);  // bit 30 would claim an Intel core, which only tunes code paths
+  features.capability[1] = basic.ecx & ~(1U << 11);  // bit 11 would claim AMD's XOP
+  features.capability[2] = extended.ebx;
+  features.capability[3] = extended.ecx;
+  const std::uint64_t enabled = bit(basic.ecx, 27) ? enabled_state() : 0;
   features.vector_state = enabled & kVectorState;
   if ((enabled & kAvxState) != kAvxState) {
     features.capability[1] &= ~((1U << 28) | (1U << 12));  // AVX, FMA
@@ -50,13 +42,13 @@ CpuFeatures detect() {
   if ((enabled & kAvx512State) != kAvx512State) {
     features.capability[2] &= ~((1U << 16) | (1U << 17) | (1U << 21) | (1U << 28) | (1U << 30) | (1U << 31));
   }
-  features.aes_ni = bit(basic.c, 25);
-  features.pclmulqdq = bit(basic.c, 1);
-  features.rdrand = bit(basic.c, 30);
-  features.rdseed = bit(extended.b, 18);
-  features.xgetbv_in_use = last_leaf >= 0xd && bit(cpuid(0xd, 1).a, 2);
-  features.avx512bw = bit(extended.b, 30);
-  features.xsavec = last_leaf >= 0xd && bit(cpuid(0xd, 1).a, 1);
+  features.aes_ni = bit(basic.ecx, 25);
+  features.pclmulqdq = bit(basic.ecx, 1);
+  features.rdrand = bit(basic.ecx, 30);
+  features.rdseed = bit(extended.ebx, 18);
+  features.xgetbv_in_use = bit(saving.eax, 2);
+  features.avx512bw = bit(extended.ebx, 30);
+  features.xsavec = bit(saving.eax, 1);
   return features;
 }
 

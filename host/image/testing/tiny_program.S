@@ -1,4 +1,5 @@
-// A program small enough to be damaged in every place: system calls in each shape that the site finder tells apart.
+// A program small enough to be damaged in every place: system calls and CPUIDs in each shape that the site finder tells
+// apart.
   .globl _start
   .text
 
@@ -52,6 +53,25 @@ table_inside:                // a jump table leads between the number and the in
   syscall
   ret
   .size table_inside, . - table_inside
+
+  .type asks_twice, @function
+asks_twice:                  // CPUID; the second among bytes that only look like one
+  mov %edi, %eax
+  cpuid
+  mov $0xa20f, %ebx
+  xor %eax, %eax
+  cpuid
+  ret
+  .size asks_twice, . - asks_twice
+
+  .type without_size, @function
+without_size:                // nothing says where this ends: a leaf that is loaded vouches for the first
+  mov $7, %eax
+  xor %ecx, %ecx
+  cpuid
+  ret
+  .type data_without_size, @object
+  .byte 0x0f, 0xa2, 0x0f, 0xa2
 
   .type _start, @function
 _start:
