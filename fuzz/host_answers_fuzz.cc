@@ -30,7 +30,7 @@
 #include "enclave/kernel/fs/files.h"
 #include "enclave/kernel/fs/shared_mappings.h"
 #include "enclave/kernel/fs/waiters.h"
-#include "enclave/kernel/syscalls/syscall.h"
+#include "enclave/kernel/testing/call.h"
 #include "enclave/kernel/testing/fake_host.h"
 
 namespace {
@@ -38,6 +38,7 @@ namespace {
 using namespace coffer;
 using namespace coffer::kernel;
 using boundary::Request;
+using kernel::testing::call;
 using Arguments = std::array<std::uint64_t, 4>;
 
 constexpr int kMostCalls = 60;
@@ -298,21 +299,6 @@ class Buffer {
   std::unique_ptr<std::byte[]> bytes_;
   std::size_t size_;
 };
-
-template <class... Each>
-std::int64_t call(long number, Each... arguments) {
-  static const auto table = [] {
-    std::map<long, SyscallHandler> handlers;
-    for (const SyscallEntry& entry : file_syscalls()) handlers[entry.number] = entry.handler;
-    return handlers;
-  }();
-  const auto found = table.find(number);
-  require(found != table.end());
-  SyscallArguments all{};
-  std::size_t next = 0;
-  ((all.a[next++] = (std::uint64_t)arguments), ...);
-  return found->second(all);
-}
 
 // The result is an errno, or at most this.
 std::int64_t within(std::int64_t result, std::uint64_t most) {

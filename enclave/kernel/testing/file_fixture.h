@@ -9,12 +9,11 @@
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "enclave/kernel/fs/files.h"
-#include "enclave/kernel/syscalls/syscall.h"
+#include "enclave/kernel/testing/call.h"
 #include "enclave/kernel/testing/fake_host.h"
 #include "host/files/file_service.h"
 #include "host/network/network_service.h"
@@ -36,22 +35,6 @@ class ServiceHost : public FakeHost {
   host::FileService& service_;
   host::NetworkService& network_;
 };
-
-// RAX of a system call of the application. Pointers and numbers alike.
-template <class... Arguments>
-std::int64_t call(long number, Arguments... arguments) {
-  static const auto table = [] {
-    std::map<long, SyscallHandler> handlers;
-    for (const SyscallEntry& entry : file_syscalls()) handlers[entry.number] = entry.handler;
-    return handlers;
-  }();
-  const auto found = table.find(number);
-  if (found == table.end()) return -ENOSYS;
-  SyscallArguments all{};
-  std::size_t next = 0;
-  ((all.a[next++] = (std::uint64_t)arguments), ...);
-  return found->second(all);
-}
 
 // Mounts /data (read-write) and /fixed (read-only), both the host's directory `shared`; the file /image/measured.
 class FileTest : public ::testing::Test {
