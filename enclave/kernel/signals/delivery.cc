@@ -353,7 +353,6 @@ void note_broken_pipe(std::uint64_t number, const SyscallArguments& arguments) {
 std::int64_t wait_under_mask(std::uint64_t number, const SyscallArguments& arguments, SyscallHandler handler) {
   std::uint64_t address = number == SYS_ppoll ? arguments.a[3] : arguments.a[4];
   if (number == SYS_pselect6) {
-    address = 0;
     struct {
       std::uint64_t mask, size;
     } given{};
