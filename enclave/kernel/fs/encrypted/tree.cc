@@ -166,7 +166,9 @@ Expected<void> Forest::free_from(Tree& tree, std::uint32_t level, std::uint64_t 
 }
 
 // A node may be in the cache alone, with a hole where its parent will point to it, so the cache decides.
-Expected<void> Forest::free_subtree(Tree& tree, std::uint32_t level, std::uint64_t index, const Pointer& pointer) {
+template <class Visit>
+Expected<void> Forest::visit_subtree(Tree& tree, std::uint32_t level, std::uint64_t index, const Pointer& pointer,
+                                     const Visit& visit) {
   if (level > 0) {
     BufferRef node = cache_.find(tree, level, index);
     if (!node && !pointer.is_hole()) {
@@ -178,39 +180,26 @@ Expected<void> Forest::free_subtree(Tree& tree, std::uint32_t level, std::uint64
     for (std::uint64_t slot = 0; slot < kFanout; ++slot) {
       const Pointer child = node ? node->entry(slot) : Pointer{};
       if (child.is_hole() && !(node && children_may_be_cached)) continue;
-      if (auto freed = free_subtree(tree, level - 1, index * kFanout + slot, child); !freed) return freed;
+      if (auto done = visit_subtree(tree, level - 1, index * kFanout + slot, child, visit); !done) return done;
     }
   }
-  if (!pointer.is_hole() && !tree.orphan) {
-    ExtentList& list = sealer_.written_after(pointer, tree.mark) ? tree.wasted : tree.freed;
-    list.append(pointer.position(), 1);
-  }
+  if (!pointer.is_hole()) visit(pointer);
   return {};
+}
+
+Expected<void> Forest::free_subtree(Tree& tree, std::uint32_t level, std::uint64_t index, const Pointer& pointer) {
+  return visit_subtree(tree, level, index, pointer, [&](const Pointer& stored) {
+    if (tree.orphan) return;
+    ExtentList& list = sealer_.written_after(stored, tree.mark) ? tree.wasted : tree.freed;
+    list.append(stored.position(), 1);
+  });
 }
 
 Expected<void> Forest::collect_committed(Tree& tree, ExtentList& into) {
   if (tree.damaged) return error(EIO);
-  return collect_subtree(tree, tree.height, 0, tree.root, into);
-}
-
-Expected<void> Forest::collect_subtree(Tree& tree, std::uint32_t level, std::uint64_t index, const Pointer& pointer,
-                                       ExtentList& into) {
-  if (level > 0) {
-    BufferRef node = cache_.find(tree, level, index);
-    if (!node && !pointer.is_hole()) {
-      auto loaded = load(tree, level, index);
-      if (!loaded) return error(loaded.error());
-      node = std::move(*loaded);
-    }
-    const bool children_may_be_cached = level > 1 && tree.dirty != 0;
-    for (std::uint64_t slot = 0; slot < kFanout; ++slot) {
-      const Pointer child = node ? node->entry(slot) : Pointer{};
-      if (child.is_hole() && !(node && children_may_be_cached)) continue;
-      if (auto done = collect_subtree(tree, level - 1, index * kFanout + slot, child, into); !done) return done;
-    }
-  }
-  if (!pointer.is_hole() && !sealer_.written_after(pointer, tree.mark)) into.append(pointer.position(), 1);
-  return {};
+  return visit_subtree(tree, tree.height, 0, tree.root, [&](const Pointer& stored) {
+    if (!sealer_.written_after(stored, tree.mark)) into.append(stored.position(), 1);
+  });
 }
 
 void Forest::discard(Tree& tree) {

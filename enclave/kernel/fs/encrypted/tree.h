@@ -100,8 +100,10 @@ class Forest {
   [[nodiscard]] Expected<void> free_from(Tree& tree, std::uint32_t level, std::uint64_t index, std::uint64_t keep);
   [[nodiscard]] Expected<void> free_subtree(Tree& tree, std::uint32_t level, std::uint64_t index,
                                             const Pointer& pointer);
-  [[nodiscard]] Expected<void> collect_subtree(Tree& tree, std::uint32_t level, std::uint64_t index,
-                                               const Pointer& pointer, ExtentList& into);
+  // Calls visit(pointer) for all that is stored there, children first.
+  template <class Visit>
+  [[nodiscard]] Expected<void> visit_subtree(Tree& tree, std::uint32_t level, std::uint64_t index,
+                                             const Pointer& pointer, const Visit& visit);
   void note_written(Tree& tree, std::uint32_t level, const Unstored& block, const Pointer& before,
                     const Pointer& after);
 
