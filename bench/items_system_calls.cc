@@ -52,8 +52,8 @@ Item informative(const std::string& name, const std::string& work, int count) {
           }};
 }
 
-// An OCALL: a read that the host has to serve, against a bare round trip.
-Result<std::vector<Row>> host_read(Bench& bench) {
+// An OCALL: a question about a file that the host has to answer, against a bare round trip.
+Result<std::vector<Row>> host_stat(Bench& bench) {
   auto inside = bench.inside();
   if (!inside) return std::unexpected(inside.error());
   std::ofstream(bench.workshop().folder() / "byte") << "x";
@@ -64,23 +64,41 @@ Result<std::vector<Row>> host_read(Bench& bench) {
   const auto best = sample_by_turns(
       bench.budget(2),
       [&]() -> Result<double> {
-        auto all = (*inside)->ask(with_count("read", kBatch) + " /host/byte");
+        auto all = (*inside)->ask(with_count("stat", kBatch) + " /host/byte");
         return all ? Result<double>(*all / kBatch) : all;
       },
       [&]() -> Result<double> { return (*trips)->measure(kBatch); });
   if (!best) return std::unexpected(best.error());
-  return std::vector{compare_cost("OCALL: pread of a mounted file", "us", best->ours / kMicrosecond,
+  return std::vector{compare_cost("OCALL: fstat of a mounted file", "us", best->ours / kMicrosecond,
                                   "futex round trip, one CPU", best->theirs / kMicrosecond, std::nullopt)};
+}
+
+// A read that the cell serves itself. Reported only.
+Result<std::vector<Row>> file_read(Bench& bench) {
+  auto inside = bench.inside();
+  auto outside = bench.outside();
+  if (!inside || !outside) return std::unexpected(inside ? outside.error() : inside.error());
+  const auto file = bench.workshop().folder() / "byte";
+  std::ofstream(file) << "x";
+  constexpr int kBatch = 2000;
+  const auto each = [](Worker& worker, const std::string& path) -> Result<double> {
+    auto all = worker.ask(with_count("read", kBatch) + " " + path);
+    return all ? Result<double>(*all / kBatch) : all;
+  };
+  const auto best = sample_by_turns(
+      bench.budget(2), [&] { return each(**inside, "/host/byte"); }, [&] { return each(**outside, file.string()); });
+  if (!best) return std::unexpected(best.error());
+  return std::vector{compare_cost("pread of a byte of a mounted file", "us", best->ours / kMicrosecond,
+                                  "the same binary outside", best->theirs / kMicrosecond, std::nullopt)};
 }
 
 }  // namespace
 
 std::vector<Item> system_call_items() {
-  return {{"getpid inside, patched", patched_against_trapping},
-          {"OCALL: pread of a mounted file", host_read},
-          informative("first touch of a page", "touch", 1024),
-          informative("thread: create and join", "thread", 50),
-          informative("mutex handed over and back", "mutex", 200)};
+  return {
+      {"getpid inside, patched", patched_against_trapping}, {"OCALL: fstat of a mounted file", host_stat},
+      {"pread of a byte of a mounted file", file_read},     informative("first touch of a page", "touch", 1024),
+      informative("thread: create and join", "thread", 50), informative("mutex handed over and back", "mutex", 200)};
 }
 
 }  // namespace coffer::bench

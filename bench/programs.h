@@ -71,10 +71,6 @@ class Worker {
 
   // Has the program do one piece of work; nanoseconds by its own clock.
   [[nodiscard]] Result<double> ask(const std::string& work);
-  // An enclave's: how long both sides of its boundary spin before they sleep.
-  void set_spin(std::chrono::nanoseconds spin) {
-    if (loaded_) loaded_->enclave.set_spin(spin);
-  }
   [[nodiscard]] std::vector<pid_t> cell() const { return loaded_ ? loaded_->cell : std::vector<pid_t>{}; }
 
  private:

@@ -25,7 +25,8 @@ enum class EnterCommand : std::uint64_t {
 };
 
 // Served by whoever performs EENTER (the cell, or the host's thread on `inline` and `sgx`), without waking the host.
-// Requests from kFirstRemote on are the host program's.
+// Requests from kFirstRemote on are the host program's; kFileRead and kFileWrite of files whose descriptors the cell
+// has (ControlOperation::kShareFile) it answers itself.
 enum class Request : std::uint64_t {
   // --- local
   kResume = 1,     // the exception was handled: ERESUME this TCS. No answer.
@@ -124,6 +125,9 @@ inline constexpr int kHostSignals[] = {1, 2, 3, 10, 12, 15, 18, 28};
 
 inline constexpr std::uint64_t kNoTimeout = ~std::uint64_t{0};
 inline constexpr std::uint64_t kCurrentPosition = ~std::uint64_t{0};
+
+// Only files with handles below this are shared with the cell.
+inline constexpr std::size_t kMaxSharedHandles = 128;
 
 // Host handles 0, 1 and 2 are the host's standard input, output and error.
 inline constexpr std::int32_t kHostStdin = 0, kHostStdout = 1, kHostStderr = 2;

@@ -40,7 +40,9 @@ static_assert(sizeof(Slot) == 192 && offsetof(Slot, turn) == SLOT_TURN && offset
 // The assembler gives a request back with one store over turn and status.
 static_assert(static_cast<int>(Turn::kHost) == 0 && static_cast<int>(SlotStatus::kRequest) == 0 &&
               offsetof(Slot, status) == SLOT_TURN + 4);
-static_assert(static_cast<std::uint64_t>(Request::kFirstRemote) == REQUEST_FIRST_REMOTE);
+static_assert(static_cast<std::uint64_t>(Request::kFirstRemote) == REQUEST_FIRST_REMOTE &&
+              static_cast<std::uint64_t>(Request::kFileRead) == REQUEST_FILE_READ &&
+              static_cast<std::uint64_t>(Request::kFileWrite) == REQUEST_FILE_READ + 1);
 
 // What the host asks of the cell over their socket: one message, one answer, in order.
 enum class ControlOperation : std::uint32_t {
@@ -49,10 +51,15 @@ enum class ControlOperation : std::uint32_t {
   kInit = 3,      // `b` = address of the SIGSTRUCT in the arena
   kFastPaths = 4,  // `a` = layout offset
   kWorker = 5,     // start a worker: `a` = TCS offset, `b` = address of its Slot in the arena, `c` = thread index,
-                   // `d` = number of threads, `e` = address of its CarrierCounters in the arena
+                   // `d` = number of threads, `e` = address of its CarrierCounters in the arena, `f` = that of its
+                   // exchange area, or 0: its requests for files are all the host's
   kPlace = 6,      // where a worker may run: `a` = thread index, `b` = CPU, `c` = a Placing
   kUsage = 7,      // the answer's text holds an EpcCounters
   kTraps = 8,      // `a` = layout offset: instead of kFastPaths, what is illegal on hardware traps
+  // The one message with a descriptor (SCM_RIGHTS): a file that the cell may read and write itself from now on, where
+  // the enclave asks for handle `a`. After EINIT.
+  kShareFile = 9,
+  kUnshareFile = 10,  // `a` = handle: it is going to be another file's
 };
 
 enum class Placing : std::uint64_t { kThere = 0, kElsewhere = 1, kAnywhere = 2 };
@@ -60,7 +67,7 @@ enum class Placing : std::uint64_t { kThere = 0, kElsewhere = 1, kAnywhere = 2 }
 struct ControlMessage {
   ControlOperation operation;
   std::uint32_t ssa_frame_size;
-  std::uint64_t a, b, c, d, e;
+  std::uint64_t a, b, c, d, e, f;
   std::uint64_t size, attributes_flags, attributes_xfrm;
   std::uint32_t misc_select, config_svn;
   std::uint8_t config_id[64];

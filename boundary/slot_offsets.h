@@ -13,3 +13,5 @@
 
 // boundary::Request::kFirstRemote
 #define REQUEST_FIRST_REMOTE 16
+// boundary::Request::kFileRead and, behind it, kFileWrite
+#define REQUEST_FILE_READ 34

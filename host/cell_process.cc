@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <sstream>
 
+#include "base/descriptor_passing.h"
 #include "processor/launch/launch.h"
 
 namespace coffer::host {
@@ -47,11 +48,16 @@ Result<void> CellProcess::greet() {
   return {};
 }
 
-Result<ControlAnswer> CellProcess::ask(const ControlMessage& message) {
+Result<ControlAnswer> CellProcess::ask(const ControlMessage& message) { return ask_with(message, {}); }
+
+Result<ControlAnswer> CellProcess::ask(const ControlMessage& message, int descriptor) {
+  return ask_with(message, std::span(&descriptor, 1));
+}
+
+Result<ControlAnswer> CellProcess::ask_with(const ControlMessage& message, std::span<const int> descriptors) {
   const std::scoped_lock guard(ask_lock_);
   ControlAnswer answer{};
-  if (::send(socket_.get(), &message, sizeof(message), MSG_NOSIGNAL) != sizeof(message) ||
-      !receive(socket_.get(), answer)) {
+  if (!send_with_descriptors(socket_.get(), bytes_of(message), descriptors) || !receive(socket_.get(), answer)) {
     return fail(ErrorKind::kLost, "the cell has died");
   }
   answer.text[sizeof(answer.text) - 1] = '\0';

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ class CellProcess {
 
   // One control message and its answer. Lost where the cell has died.
   [[nodiscard]] Result<boundary::ControlAnswer> ask(const boundary::ControlMessage& message);
+  // The same with a descriptor, which stays the caller's.
+  [[nodiscard]] Result<boundary::ControlAnswer> ask(const boundary::ControlMessage& message, int descriptor);
   // Calls `on_death` once, on a thread of its own, when the cell or its vault has ended for whatever reason; the other
   // of the two is ended before.
   virtual void watch(std::function<void()> on_death) = 0;
@@ -42,6 +45,8 @@ class CellProcess {
  private:
   // The cell's first message: that it is ready, or why not.
   [[nodiscard]] Result<void> greet();
+  [[nodiscard]] Result<boundary::ControlAnswer> ask_with(const boundary::ControlMessage& message,
+                                                         std::span<const int> descriptors);
 
   FileDescriptor socket_;
   std::mutex ask_lock_;

@@ -22,13 +22,13 @@ Result<void> configure(sgx::CreateParameters& parameters, const LoadOptions& opt
       "extended_product_id in coffer.toml and sign it again");
 }
 
-Result<void> build(Rung& rung, const image::CofferImage& image, const LoadOptions& options) {
+Result<void> build(Rung& rung, const image::CofferImage& image, std::byte* exchange, const LoadOptions& options) {
   sgx::CreateParameters parameters = image.parameters();
   parameters.attributes.xfrm &= processor::machine_xfrm();
   if (auto configured = configure(parameters, options); !configured) return configured;
   if (auto described = image.describe(rung, parameters); !described) return described;
   const boundary::ImageLayout& layout = image.layout();
-  const ThreadPlan threads{layout.thread_offset, boundary::kThreadStride, layout.thread_count};
+  const ThreadPlan threads{layout.thread_offset, boundary::kThreadStride, layout.thread_count, exchange};
   if (auto initialised = rung.init(image.sigstruct(), threads); !initialised) return initialised;
   return options.fast_paths ? rung.apply_fast_paths(layout.layout_offset) : rung.apply_traps(layout.layout_offset);
 }
@@ -61,9 +61,9 @@ Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const L
 
 Result<std::unique_ptr<Runtime>> build_enclave(image::CofferImage image, std::unique_ptr<Rung> rung,
                                                const LoadOptions& options) {
-  if (auto built = build(*rung, image, options); !built) return std::unexpected(built.error());
   std::byte* exchange = rung->arena().allocate(image.layout().thread_count * sizeof(boundary::ExchangeArea));
   if (exchange == nullptr) return fail(ErrorKind::kSystem, "the arena is too small for the image's threads");
+  if (auto built = build(*rung, image, exchange, options); !built) return std::unexpected(built.error());
   return std::make_unique<Runtime>(std::move(image), std::move(rung), exchange);
 }
 

@@ -21,6 +21,7 @@ using processor::Registers;
 struct ThreadPlan {
   std::uint64_t first_tcs = 0, stride = 0;
   std::uint32_t count = 0;
+  std::byte* exchange = nullptr;  // ExchangeArea[count] in the arena; none: requests for files are all the host's
 };
 
 // Why an enclave thread cannot go on.
@@ -53,6 +54,11 @@ class Rung : public sgx::EnclaveBuilder {
   // Ends the enclave; every enter() returns dead soon.
   virtual void destroy() = 0;
   virtual void set_spin(std::chrono::nanoseconds spin) = 0;
+  // From now on what carries the enclave may answer kFileRead and kFileWrite of `handle` itself, with a copy of
+  // `descriptor`. False where it does not: requests come to the host as before. Thread-safe, as is unshare_file(),
+  // after which nothing is answered so any more, but for what is being answered.
+  [[nodiscard]] virtual bool share_file(std::uint64_t /*handle*/, int /*descriptor*/) { return false; }
+  virtual void unshare_file(std::uint64_t /*handle*/) {}
   [[nodiscard]] virtual std::vector<std::string> missing_protections() const = 0;
   [[nodiscard]] virtual Arena& arena() = 0;
   // An exception that the enclave has no handler for, which sends `signal`: true where a debugger is to stop at it.

@@ -172,6 +172,15 @@ class ProcessRung final : public Rung {
     for (std::uint32_t i = 0; i < plan_.count; ++i) slots_[i].spin_ns.store(value, std::memory_order_relaxed);
   }
 
+  bool share_file(std::uint64_t handle, int descriptor) override {
+    const ControlMessage message{.operation = ControlOperation::kShareFile, .a = handle};
+    const auto answer = cell_->ask(message, descriptor);
+    return answer && answer->status == 0;
+  }
+  void unshare_file(std::uint64_t handle) override {
+    (void)cell_->ask({.operation = ControlOperation::kUnshareFile, .a = handle});
+  }
+
   std::vector<std::string> missing_protections() const override { return cell_->missing(); }
   Arena& arena() override { return arena_; }
   boundary::EpcCounters epc_counters() override {
@@ -206,6 +215,9 @@ class ProcessRung final : public Rung {
     message.c = thread;
     message.d = plan_.count;
     message.e = reinterpret_cast<std::uint64_t>(&counters_[thread]);
+    if (plan_.exchange != nullptr) {
+      message.f = reinterpret_cast<std::uint64_t>(plan_.exchange + thread * sizeof(boundary::ExchangeArea));
+    }
     auto started = ask("starting a worker", message);
     if (started) workers_[thread].started = true;
     return started;

@@ -143,6 +143,9 @@ Result<void> Runtime::prepare_start(const RunOptions& options) {
   for (const MountPlan& plan : *plans) {
     if (auto added = files->add_mount(plan.id, plan.mount.host, plan.read_only); !added) return added;
   }
+  files->share_with(
+      {.share = [this](std::uint64_t handle, int descriptor) { return rung_->share_file(handle, descriptor); },
+       .unshare = [this](std::uint64_t handle) { rung_->unshare_file(handle); }});
   auto network = std::make_unique<NetworkService>(
       FileService::Streams{options.standard_input, options.standard_output, options.standard_error});
   network->allow(image_.network());

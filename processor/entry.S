@@ -262,7 +262,11 @@ coffer_exit_gate:
     test %rax, %rax
     jz .Lexit
     cmp $REQUEST_FIRST_REMOTE, %rdi
-    jae .Lgive_back
+    jb .Lexit
+    cmp $REQUEST_FILE_READ, %rdi  // reads and writes may be of a file that is open here: C++ looks
+    je .Lexit
+    cmp $REQUEST_FILE_READ + 1, %rdi
+    jne .Lgive_back
     jmp .Lexit
     .size coffer_exit_gate, . - coffer_exit_gate
 

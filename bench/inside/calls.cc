@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -33,6 +34,19 @@ Ticks read_one_byte(std::uint64_t count, const std::string& path) {
   const Ticks end = ticks_now();
   ::close(file);
   if (!good) throw std::runtime_error("cannot read " + path);
+  return end - start;
+}
+
+Ticks stat_file(std::uint64_t count, const std::string& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) throw std::runtime_error("cannot open " + path);
+  struct stat status{};
+  bool good = true;
+  const Ticks start = ticks_now();
+  for (std::uint64_t i = 0; i < count; ++i) good &= ::fstat(file, &status) == 0 && status.st_size == 1;
+  const Ticks end = ticks_now();
+  ::close(file);
+  if (!good) throw std::runtime_error("cannot look at " + path);
   return end - start;
 }
 

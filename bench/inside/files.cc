@@ -86,10 +86,14 @@ class Cipher {
   Context open_{EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free};
 };
 
-std::vector<std::size_t> order_of(std::size_t blocks, bool at_random) {
-  std::vector<std::size_t> order(blocks);
+std::vector<std::size_t> order_of(std::size_t blocks, Order how) {
+  constexpr std::size_t kParts = 8;
+  const std::size_t rounds = how == Order::kPartAtRandom ? kParts : 1;
+  std::vector<std::size_t> order(blocks / rounds);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  if (at_random) std::shuffle(order.begin(), order.end(), std::mt19937_64(blocks));
+  if (how != Order::kUpwards) std::shuffle(order.begin(), order.end(), std::mt19937_64(blocks));
+  const std::vector<std::size_t> once = order;
+  for (std::size_t round = 1; round < rounds; ++round) order.insert(order.end(), once.begin(), once.end());
   return order;
 }
 
@@ -104,8 +108,8 @@ std::map<std::string, std::vector<Tag>>& tags_by_path() {
 
 // Calls `move(index)` for each block; the clock stops after `finish()`.
 template <class Move, class Finish>
-Ticks timed(std::size_t block_size, bool at_random, const Move& move, const Finish& finish) {
-  const std::vector<std::size_t> order = order_of(kFileSize / block_size, at_random);
+Ticks timed(std::size_t block_size, Order how, const Move& move, const Finish& finish) {
+  const std::vector<std::size_t> order = order_of(kFileSize / block_size, how);
   bool good = true;
   const Ticks start = ticks_now();
   for (const std::size_t index : order) good &= move(index);
@@ -119,24 +123,24 @@ bool nothing_more() { return true; }
 
 }  // namespace
 
-Ticks write_file(std::uint64_t block_size, const std::string& path, bool at_random) {
+Ticks write_file(std::uint64_t block_size, const std::string& path, Order how) {
   const OpenFile file(path);
   Bytes block(block_size, 7);
   const auto move = [&](std::size_t index) {
     stamp(block, index);
     return file.write(block, index);
   };
-  return timed(block_size, at_random, move, [&] { return file.sync(); });
+  return timed(block_size, how, move, [&] { return file.sync(); });
 }
 
-Ticks read_file(std::uint64_t block_size, const std::string& path, bool at_random) {
+Ticks read_file(std::uint64_t block_size, const std::string& path, Order how) {
   const OpenFile file(path);
   Bytes block(block_size, 7);
   const auto move = [&](std::size_t index) { return file.read(block, index) && has_stamp(block, index); };
-  return timed(block_size, at_random, move, nothing_more);
+  return timed(block_size, how, move, nothing_more);
 }
 
-Ticks seal_and_write_file(std::uint64_t block_size, const std::string& path, bool at_random) {
+Ticks seal_and_write_file(std::uint64_t block_size, const std::string& path, Order how) {
   const OpenFile file(path);
   Cipher cipher;
   std::vector<Tag>& tags = tags_by_path()[path];
@@ -147,10 +151,10 @@ Ticks seal_and_write_file(std::uint64_t block_size, const std::string& path, boo
     stamp(block, index);
     return cipher.seal(block, sealed, index, tags[index]) && file.write(sealed, index);
   };
-  return timed(block_size, at_random, move, [&] { return file.sync(); });
+  return timed(block_size, how, move, [&] { return file.sync(); });
 }
 
-Ticks read_and_open_file(std::uint64_t block_size, const std::string& path, bool at_random) {
+Ticks read_and_open_file(std::uint64_t block_size, const std::string& path, Order how) {
   const OpenFile file(path);
   Cipher cipher;
   std::vector<Tag>& tags = tags_by_path()[path];
@@ -160,7 +164,7 @@ Ticks read_and_open_file(std::uint64_t block_size, const std::string& path, bool
   const auto move = [&](std::size_t index) {
     return file.read(sealed, index) && cipher.open(sealed, block, index, tags[index]) && has_stamp(block, index);
   };
-  return timed(block_size, at_random, move, nothing_more);
+  return timed(block_size, how, move, nothing_more);
 }
 
 }  // namespace coffer::bench

@@ -36,6 +36,7 @@ Ticks work(const std::string& line) {
   if (name == "lua") return lua_suite();
   if (name == "getpid") return call_getpid(count);
   if (name == "read") return read_one_byte(count, path);
+  if (name == "stat") return stat_file(count, path);
   if (name == "touch") return touch_pages(count);
   if (name == "walk") return walk_pages(count);
   if (name == "jump") return jump_in_pages(count);
@@ -44,14 +45,16 @@ Ticks work(const std::string& line) {
   if (name == "gcm-key") return gcm_and_egetkey(count);
   if (name == "sealer") return seal_with_sealer(count);
   if (name == "seal") return seal_by_functions(count);
-  if (name == "file-write") return write_file(count, path, false);
-  if (name == "file-write-random") return write_file(count, path, true);
-  if (name == "file-read") return read_file(count, path, false);
-  if (name == "file-read-random") return read_file(count, path, true);
-  if (name == "gcm-file-write") return seal_and_write_file(count, path, false);
-  if (name == "gcm-file-write-random") return seal_and_write_file(count, path, true);
-  if (name == "gcm-file-read") return read_and_open_file(count, path, false);
-  if (name == "gcm-file-read-random") return read_and_open_file(count, path, true);
+  if (name == "file-write") return write_file(count, path, Order::kUpwards);
+  if (name == "file-write-random") return write_file(count, path, Order::kAtRandom);
+  if (name == "file-read") return read_file(count, path, Order::kUpwards);
+  if (name == "file-read-random") return read_file(count, path, Order::kAtRandom);
+  if (name == "file-read-part") return read_file(count, path, Order::kPartAtRandom);
+  if (name == "gcm-file-write") return seal_and_write_file(count, path, Order::kUpwards);
+  if (name == "gcm-file-write-random") return seal_and_write_file(count, path, Order::kAtRandom);
+  if (name == "gcm-file-read") return read_and_open_file(count, path, Order::kUpwards);
+  if (name == "gcm-file-read-random") return read_and_open_file(count, path, Order::kAtRandom);
+  if (name == "gcm-file-read-part") return read_and_open_file(count, path, Order::kPartAtRandom);
   if (name == "mutex") return hand_over_mutex(count);
   throw std::invalid_argument("unknown work");
 }

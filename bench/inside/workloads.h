@@ -23,6 +23,7 @@ Ticks lua_suite();                                   // calls, floating point, s
 // System calls, `count` of them.
 Ticks call_getpid(std::uint64_t count);
 Ticks read_one_byte(std::uint64_t count, const std::string& path);  // pread of one byte
+Ticks stat_file(std::uint64_t count, const std::string& path);
 
 // Sealing and unsealing 1 KiB, inside only: what it is made of, with a Sealer each time, and by the functions.
 Ticks gcm_and_egetkey(std::uint64_t count);
@@ -39,11 +40,14 @@ Ticks walk_pages(std::uint64_t count);     // a word of each page is read and wr
 Ticks jump_in_pages(std::uint64_t count);  // a word of pages at random is read, anywhere in what walk_pages() touched
 Ticks seal_pages(std::uint64_t count);     // AES-256-GCM of each page, there and back
 
-// A file of 32 MiB, block by block, upwards or in an order that looks random; a write ends with fsync().
-Ticks write_file(std::uint64_t block_size, const std::string& path, bool at_random);
-Ticks read_file(std::uint64_t block_size, const std::string& path, bool at_random);
+// A file of 32 MiB, block by block, upwards or in an order that looks random, each block once and always in the same
+// order, so that a cache that holds a part of the file has none of the block that comes; or its first 4 MiB at random,
+// eight times. A write ends with fsync().
+enum class Order { kUpwards, kAtRandom, kPartAtRandom };
+Ticks write_file(std::uint64_t block_size, const std::string& path, Order how);
+Ticks read_file(std::uint64_t block_size, const std::string& path, Order how);
 // The same with AES-256-GCM of each block by the program itself. What is read must have been written by this process.
-Ticks seal_and_write_file(std::uint64_t block_size, const std::string& path, bool at_random);
-Ticks read_and_open_file(std::uint64_t block_size, const std::string& path, bool at_random);
+Ticks seal_and_write_file(std::uint64_t block_size, const std::string& path, Order how);
+Ticks read_and_open_file(std::uint64_t block_size, const std::string& path, Order how);
 
 }  // namespace coffer::bench

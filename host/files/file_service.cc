@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -20,6 +21,8 @@ using boundary::Request;
 namespace {
 
 constexpr std::uint64_t kFirstFileHandle = 3;  // 0, 1 and 2 are the standard streams
+// So many reads and writes of a file come here before it is shared: that costs as much as some trips.
+constexpr std::uint32_t kTransfersBeforeSharing = 8;
 
 Answer failure(int error_number) { return {.result = -error_number, .extra = {}}; }
 Answer failure_of_errno() { return failure(errno); }
@@ -35,7 +38,10 @@ struct FileService::OpenFile {
   FileDescriptor owned;  // empty for the standard streams
   int descriptor = -1;
   bool stream = false;
-  std::mutex mutex;                  // guards entries
+  bool regular = false;
+  std::atomic<std::uint32_t> transfers{0};  // reads and writes at a position
+  std::mutex mutex;                         // guards all below
+  bool shared = false, closed = false;
   std::vector<ListedEntry> entries;  // of a directory, listed when it is read from its beginning
   OpenFile(int number, bool is_stream) : descriptor(number), stream(is_stream) {}
   explicit OpenFile(FileDescriptor file) : owned(std::move(file)), descriptor(owned.get()) {}
@@ -144,27 +150,45 @@ void FileService::cancel_waits() {
   (void)!::write(cancel_.get(), &one, sizeof(one));
 }
 
+// The handle is free for another file after this, so the carrier forgets it first.
+Answer FileService::close(std::uint64_t handle, OpenFile& file) {
+  if (file.stream) return failure(EBADF);
+  {
+    const std::lock_guard guard(file.mutex);
+    if (file.closed) return failure(EBADF);  // another thread closed it meanwhile
+    file.closed = true;
+    if (file.shared) sharing_.unshare(handle);
+  }
+  const std::lock_guard guard(mutex_);
+  const std::uint64_t index = handle - kFirstFileHandle;
+  handles_[index].reset();
+  free_.push_back(static_cast<std::uint32_t>(index));
+  return {};
+}
+
+void FileService::note_transfer(std::uint64_t handle, OpenFile& file) {
+  if (!file.regular || handle >= boundary::kMaxSharedHandles || !sharing_.share) return;
+  if (file.transfers.fetch_add(1, std::memory_order_relaxed) + 1 != kTransfersBeforeSharing) return;
+  const std::lock_guard guard(file.mutex);
+  if (!file.closed) file.shared = sharing_.share(handle, file.descriptor);
+}
+
 Answer FileService::serve_handle(const Call& call) {
   const auto [handle, second, third, fourth] = call.arguments;
   const std::shared_ptr<OpenFile> file = find(handle);
   if (!file) return failure(EBADF);
   const int descriptor = file->descriptor;  // stays open as long as `file` is held
   switch (call.request) {
-    case Request::kFileClose: {
-      if (file->stream) return failure(EBADF);
-      std::lock_guard guard(mutex_);
-      const std::uint64_t index = handle - kFirstFileHandle;
-      if (handles_[index] != file) return failure(EBADF);  // another thread closed it meanwhile
-      handles_[index].reset();
-      free_.push_back(static_cast<std::uint32_t>(index));
-      return {};
-    }
+    case Request::kFileClose:
+      return close(handle, *file);
     case Request::kFileRead:
       if (third > call.exchange.size()) return failure(EINVAL);
       if (file->stream && !wait_for_input(descriptor)) return failure(EINTR);
+      if (second != boundary::kCurrentPosition) note_transfer(handle, *file);
       return {.result = read_some(descriptor, second, call.exchange.first(third)), .extra = {}};
     case Request::kFileWrite:
       if (third > call.exchange.size()) return failure(EINVAL);
+      if (second != boundary::kCurrentPosition) note_transfer(handle, *file);
       return {.result = write_some(descriptor, second, call.exchange.first(third)), .extra = {}};
     case Request::kFileTruncate:
       if (second > std::numeric_limits<off_t>::max()) return failure(EFBIG);
@@ -239,7 +263,9 @@ Answer FileService::open(const Call& call, const MountPoint& mount, const std::s
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return failure_of_errno();
   if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return failure(EACCES);
-  return {.result = insert(std::make_shared<OpenFile>(std::move(file))), .extra = {}};
+  auto opened = std::make_shared<OpenFile>(std::move(file));
+  opened->regular = S_ISREG(status.st_mode);
+  return {.result = insert(std::move(opened)), .extra = {}};
 }
 
 Answer FileService::path_stat(const Call& call, const MountPoint& mount, const std::string& path) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -47,6 +48,14 @@ class FileService {
   // Makes `directory` the mount `id`. Before the enclave starts; kInput where it is no directory or the id is taken.
   [[nodiscard]] Result<void> add_mount(std::uint32_t id, const std::filesystem::path& directory, bool read_only);
 
+  // Whoever reads and writes files in this service's place, once they are in use: as Rung::share_file().
+  struct Sharing {
+    std::function<bool(std::uint64_t handle, int descriptor)> share;
+    std::function<void(std::uint64_t handle)> unshare;
+  };
+  // Before the enclave starts.
+  void share_with(Sharing sharing) { sharing_ = std::move(sharing); }
+
   // True for the requests that serve() answers.
   [[nodiscard]] static bool serves(boundary::Request request);
 
@@ -73,6 +82,8 @@ class FileService {
   bool wait_for_input(int descriptor);
   Answer serve_handle(const Call& call);
   Answer serve_path(const Call& call);
+  Answer close(std::uint64_t handle, OpenFile& file);
+  void note_transfer(std::uint64_t handle, OpenFile& file);
   Answer open(const Call& call, const MountPoint& mount, const std::string& path);
   std::shared_ptr<OpenFile> find(std::uint64_t handle);
   std::int64_t insert(std::shared_ptr<OpenFile> file);
@@ -89,6 +100,7 @@ class FileService {
 
   FileDescriptor cancel_;
   std::array<int, 3> streams_;
+  Sharing sharing_;
   bool has_openat2_ = true;
   std::map<std::uint32_t, MountPoint> mounts_;  // not changed while the enclave runs
   std::size_t max_handles_;

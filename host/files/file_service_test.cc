@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -90,6 +92,75 @@ TEST_P(FileServiceTest, WritesAndReadsBack) {
   EXPECT_EQ(call(Request::kFileClose, {h(file), 0, 0, 0}).result, -EBADF);
   EXPECT_EQ(call(Request::kFileRead, {h(file), 0, 1, 0}).result, -EBADF);
   EXPECT_EQ(content(top_ / "shared/inner/new"), std::string("\0\0abcde", 7));
+}
+
+// What was shared, with the content of the descriptor at that time, and taken back.
+struct Sharer {
+  bool accepts = true;
+  std::vector<std::pair<std::uint64_t, std::string>> shared;
+  std::vector<std::uint64_t> unshared;
+  FileService::Sharing functions() {
+    return {.share =
+                [this](std::uint64_t handle, int descriptor) {
+                  std::array<char, 16> bytes{};
+                  const ssize_t size = ::pread(descriptor, bytes.data(), bytes.size(), 0);
+                  shared.emplace_back(handle,
+                                      std::string(bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))));
+                  return accepts;
+                },
+            .unshare = [this](std::uint64_t handle) { unshared.push_back(handle); }};
+  }
+};
+
+TEST_P(FileServiceTest, AFileInUseIsSharedOnceAndTakenBackBeforeItsHandleIsFree) {
+  Sharer sharer;
+  service_.share_with(sharer.functions());
+  for (const char* name : {"greeting", "inner/other"}) {
+    write(top_ / "shared/inner/other", "other");
+    const auto file = open(name, O_RDONLY);
+    ASSERT_EQ(file, 3);
+    EXPECT_EQ(call(Request::kFileRead, {h(file), 0, 100, 0}).result, 5);
+    EXPECT_TRUE(sharer.shared.empty());  // one read is not worth it
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(call(Request::kFileRead, {h(file), 0, 100, 0}).result, 5);
+    ASSERT_EQ(sharer.shared.size(), 1U);
+    EXPECT_EQ(sharer.shared[0], std::pair(h(file), content(top_ / "shared" / name)));
+    EXPECT_TRUE(sharer.unshared.empty());
+    EXPECT_EQ(call(Request::kFileClose, {h(file), 0, 0, 0}).result, 0);
+    EXPECT_EQ(sharer.unshared, std::vector{h(file)});
+    EXPECT_EQ(call(Request::kFileClose, {h(file), 0, 0, 0}).result, -EBADF);
+    EXPECT_EQ(sharer.unshared.size(), 1U);
+    sharer.shared.clear();
+    sharer.unshared.clear();
+  }
+}
+
+TEST_P(FileServiceTest, AFileThatNobodyTakesIsServedHere) {
+  Sharer sharer{.accepts = false, .shared = {}, .unshared = {}};
+  service_.share_with(sharer.functions());
+  const auto file = open("inner/new", O_CREAT | O_RDWR);
+  put("abc");
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(call(Request::kFileWrite, {h(file), 0, 3, 0}).result, 3);
+  EXPECT_EQ(sharer.shared.size(), 1U);
+  EXPECT_EQ(call(Request::kFileClose, {h(file), 0, 0, 0}).result, 0);
+  EXPECT_TRUE(sharer.unshared.empty());
+}
+
+TEST_P(FileServiceTest, DirectoriesAndHandlesOutOfRangeAreNotShared) {
+  Sharer sharer;
+  FileService service{FileService::Streams{}, 4096};
+  ASSERT_TRUE(service.add_mount(1, top_ / "shared", false));
+  service.share_with(sharer.functions());
+  const auto ask = [&](Request request, const RequestArguments& arguments) {
+    return service.serve(request, arguments, area_).result;
+  };
+  const auto directory = ask(Request::kFileOpen, {1, put("inner"), O_RDONLY | O_DIRECTORY, 0});
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(ask(Request::kFileRead, {h(directory), 0, 1, 0}), -EISDIR);
+  EXPECT_TRUE(sharer.shared.empty());
+  for (std::uint64_t handle = 0; handle < boundary::kMaxSharedHandles + 2;) {
+    handle = h(ask(Request::kFileOpen, {1, put("greeting"), O_RDONLY, 0}));
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(Request::kFileRead, {handle, 0, 100, 0}), 5);
+    EXPECT_EQ(!sharer.shared.empty() && sharer.shared.back().first == handle, handle < boundary::kMaxSharedHandles);
+  }
 }
 
 TEST_P(FileServiceTest, NoPathLeavesTheMount) {

@@ -103,6 +103,9 @@ bool EntryLoop::serve_locally(Registers& registers) {
       }
       answer_locally(registers, 0);
       return true;
+    case Request::kFileRead:
+    case Request::kFileWrite:
+      return files_.files != nullptr && files_.files->serve(registers, files_.area);
     default:
       return false;
   }

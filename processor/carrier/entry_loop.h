@@ -10,6 +10,7 @@
 #include "boundary/calls.h"
 #include "boundary/counters.h"
 #include "processor/carrier/parking_lot.h"
+#include "processor/carrier/shared_files.h"
 #include "processor/entry.h"
 
 namespace coffer::processor {
@@ -32,8 +33,8 @@ class EntryLoop {
  public:
   // `counters` may be shared memory; this loop is their one writer.
   EntryLoop(SoftEnclave& enclave, ParkingLot& lot, boundary::CarrierCounters& counters, std::uint32_t thread,
-            std::uint64_t tcs_offset)
-      : enclave_(enclave), lot_(lot), counters_(counters), thread_(thread), tcs_offset_(tcs_offset) {
+            std::uint64_t tcs_offset, FileAccess files = {})
+      : enclave_(enclave), lot_(lot), counters_(counters), thread_(thread), tcs_offset_(tcs_offset), files_(files) {
     lot.settle(thread, tcs_offset);
   }
 
@@ -65,6 +66,7 @@ class EntryLoop {
   boundary::CarrierCounters& counters_;
   std::uint32_t thread_;
   std::uint64_t tcs_offset_;
+  FileAccess files_;
   bool handling_ = false;  // the handler is on its way: an interrupt of the handler itself is only resumed
 };
 

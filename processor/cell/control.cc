@@ -9,6 +9,8 @@
 #include <cstring>
 #include <thread>
 
+#include "base/descriptor_passing.h"
+#include "boundary/calls.h"
 #include "processor/cell/lockdown.h"
 #include "processor/cell/worker.h"
 #include "processor/patch.h"
@@ -45,16 +47,16 @@ ControlAnswer from(const LeafOutcome& outcome) {
 void Control::serve() {
   while (true) {
     ControlMessage message;
-    const ssize_t size = ::recv(socket_, &message, sizeof(message), 0);
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return;
+    auto descriptors = receive_with_descriptors(socket_, std::as_writable_bytes(std::span(&message, 1)));
+    if (!descriptors && descriptors.error().kind != ErrorKind::kInput) return;
     const ControlAnswer answer =
-        size == sizeof(message) ? handle(message) : failed("a control message has the wrong size");
+        descriptors ? handle(message, *descriptors) : failed("a control message has the wrong size");
     if (::send(socket_, &answer, sizeof(answer), MSG_NOSIGNAL) != sizeof(answer)) return;
   }
 }
 
-ControlAnswer Control::handle(const ControlMessage& message) {
+// Descriptors that come with other messages are closed.
+ControlAnswer Control::handle(const ControlMessage& message, std::vector<FileDescriptor>& descriptors) {
   switch (message.operation) {
     case ControlOperation::kCreate:
       return create(message);
@@ -72,6 +74,10 @@ ControlAnswer Control::handle(const ControlMessage& message) {
       return place_worker(message);
     case ControlOperation::kUsage:
       return usage();
+    case ControlOperation::kShareFile:
+      return share_file(message, descriptors);
+    case ControlOperation::kUnshareFile:
+      return unshare_file(message);
   }
   return failed("a control message has an unknown operation");
 }
@@ -174,15 +180,31 @@ ControlAnswer Control::start_worker(const ControlMessage& message) {
   if (message.e % alignof(CarrierCounters) != 0 || !arena_.contains(message.e, sizeof(CarrierCounters))) {
     return failed("a thread's counters must lie in the arena");
   }
+  constexpr std::uint64_t kExchange = boundary::kExchangeSize;
+  if (message.f != 0 && !arena_.contains(message.f, kExchange)) {
+    return failed("a thread's exchange area must lie in the arena");
+  }
   workers_[message.c] = true;
   auto* slot = reinterpret_cast<boundary::Slot*>(message.b);
   auto* counters = reinterpret_cast<CarrierCounters*>(message.e);
-  processor::EntryLoop loop(*enclave_, *lot_, *counters, static_cast<std::uint32_t>(message.c), message.a);
+  processor::FileAccess files;
+  if (message.f != 0) files = {&files_, {reinterpret_cast<std::byte*>(message.f), kExchange}};
+  processor::EntryLoop loop(*enclave_, *lot_, *counters, static_cast<std::uint32_t>(message.c), message.a, files);
   std::thread([slot, id = &worker_ids_[message.c], loop] {
     id->store(::gettid(), std::memory_order_relaxed);
     serve_slot(*slot, loop);
   }).detach();
   return done();
+}
+
+ControlAnswer Control::share_file(const ControlMessage& message, std::vector<FileDescriptor>& descriptors) {
+  if (enclave_ == nullptr || !enclave_->initialised()) return failed("EINIT comes first");
+  if (descriptors.size() != 1) return failed("a file to share comes with its descriptor");
+  return files_.add(message.a, std::move(descriptors.front())) ? done() : failed("that handle cannot be shared");
+}
+
+ControlAnswer Control::unshare_file(const ControlMessage& message) {
+  return files_.remove(message.a) ? done() : failed("that handle is not shared");
 }
 
 ControlAnswer Control::usage() const {

@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/file.h"
 #include "boundary/slot.h"
 #include "processor/carrier/entry_loop.h"
+#include "processor/carrier/shared_files.h"
 #include "processor/pager/pager.h"
 
 namespace coffer::cell {
@@ -32,7 +34,8 @@ class Control {
   void serve();
 
  private:
-  [[nodiscard]] boundary::ControlAnswer handle(const boundary::ControlMessage& message);
+  [[nodiscard]] boundary::ControlAnswer handle(const boundary::ControlMessage& message,
+                                               std::vector<FileDescriptor>& descriptors);
   [[nodiscard]] boundary::ControlAnswer create(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer add_pages(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer init(const boundary::ControlMessage& message);
@@ -41,6 +44,9 @@ class Control {
   [[nodiscard]] boundary::ControlAnswer start_worker(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer place_worker(const boundary::ControlMessage& message);
   [[nodiscard]] boundary::ControlAnswer usage() const;
+  [[nodiscard]] boundary::ControlAnswer share_file(const boundary::ControlMessage& message,
+                                                   std::vector<FileDescriptor>& descriptors);
+  [[nodiscard]] boundary::ControlAnswer unshare_file(const boundary::ControlMessage& message);
 
   int socket_;
   Arena arena_;
@@ -49,6 +55,7 @@ class Control {
   std::unique_ptr<processor::SoftEnclave> enclave_;
   std::unique_ptr<processor::Pager> pager_;
   std::unique_ptr<processor::ParkingLot> lot_;
+  processor::SharedFiles files_;
   std::vector<bool> workers_;                       // by thread index
   std::unique_ptr<std::atomic<int>[]> worker_ids_;  // the same: thread ids, 0 until a worker has told its own
   std::vector<std::byte> page_buffer_;

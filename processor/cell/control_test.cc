@@ -1,8 +1,10 @@
 #include "processor/cell/control.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -10,6 +12,7 @@
 #include <random>
 #include <thread>
 
+#include "base/descriptor_passing.h"
 #include "base/file.h"
 #include "processor/testing/test_enclave.h"
 
@@ -168,11 +171,35 @@ TEST_F(ControlTest, OnlyWorkersThatAreThereCanBePlaced) {
   EXPECT_EQ(refusal({.operation = ControlOperation::kPlace, .a = ~std::uint64_t{0}}), "there is no such worker or CPU");
 }
 
+TEST_F(ControlTest, FilesAreSharedWithEnclavesThatStand) {
+  EXPECT_EQ(refusal({.operation = ControlOperation::kShareFile, .a = 3}), "EINIT comes first");
+  EXPECT_EQ(refusal({.operation = ControlOperation::kUnshareFile, .a = 3}), "that handle is not shared");
+  ASSERT_EQ(ask(creation()).status, 0U);
+  EXPECT_EQ(refusal({.operation = ControlOperation::kShareFile, .a = 3}), "EINIT comes first");
+}
+
+// What the host sends uncalled for does not stay open.
+TEST_F(ControlTest, DescriptorsOfOtherMessagesAreClosed) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const FileDescriptor reader(ends[0]);
+  FileDescriptor writer(ends[1]);
+  const ControlMessage message = creation();
+  ASSERT_TRUE(send_with_descriptors(host_.get(), bytes_of(message), std::array{writer.get(), writer.get()}));
+  ControlAnswer answer{};
+  ASSERT_EQ(::recv(host_.get(), &answer, sizeof(answer), 0), static_cast<ssize_t>(sizeof(answer)));
+  EXPECT_EQ(answer.status, 0U);
+  EXPECT_EQ(refusal({.operation = static_cast<ControlOperation>(99)}), "a control message has an unknown operation");
+  writer.reset();
+  char byte = 0;
+  EXPECT_EQ(::read(reader.get(), &byte, 1), 0);  // nobody has the other end any more
+}
+
 TEST_F(ControlTest, MessagesOfTheWrongSizeAreRefused) {
   std::array<std::byte, 2 * sizeof(ControlMessage)> bytes{};
   const ControlMessage good = creation();
   std::memcpy(bytes.data(), &good, sizeof(good));
-  for (const std::size_t size : {std::size_t{1}, sizeof(ControlMessage) - 1}) {
+  for (const std::size_t size : {std::size_t{1}, sizeof(ControlMessage) - 1, sizeof(ControlMessage) + 1}) {
     const ControlAnswer answer = ask_bytes(bytes.data(), size);
     EXPECT_EQ(answer.status, kRefused);
     EXPECT_STREQ(answer.text, "a control message has the wrong size");
@@ -199,7 +226,7 @@ TEST_F(ControlTest, AnyMessagesInAnyOrderHaveTheirAnswer) {
   std::size_t done = 0;
   for (int i = 0; i < 5000; ++i) {
     ControlMessage message = random() % 2 == 0 ? creation() : page(random() % TE_SIZE & ~(sgx::kPageSize - 1));
-    if (random() % 2 == 0) message.operation = static_cast<ControlOperation>(random() % 5);
+    if (random() % 2 == 0) message.operation = static_cast<ControlOperation>(random() % 11);
     if (random() % 3 == 0) message.b = any();
     if (random() % 3 == 0) message.c = any();
     if (random() % 3 == 0) message.d = any();

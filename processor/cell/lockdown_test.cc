@@ -79,6 +79,19 @@ TEST_F(Filter, LetsTheCellDoItsWork) {
                           42));
 }
 
+// Files that it was given it may read, write and close; open none.
+TEST_F(Filter, LetsTheCellUseFilesThatItWasGiven) {
+  const int file = ::memfd_create("given", MFD_CLOEXEC);
+  EXPECT_TRUE(exited_with(under_filter([file] {
+                            char byte = 0;
+                            if (::pwrite(file, "abc", 3, 5) != 3) return 1;
+                            if (::pread(file, &byte, 1, 6) != 1 || byte != 'b') return 2;
+                            return ::close(file) == 0 ? 42 : 3;
+                          }),
+                          42));
+  ::close(file);
+}
+
 TEST_F(Filter, ForbiddenCallsKill) {
   const std::pair<const char*, std::function<long()>> kCalls[] = {
       {"open", [] { return ::syscall(SYS_open, "/dev/null", O_RDONLY); }},
