@@ -268,7 +268,8 @@ void add_run(CLI::App& app, int& status) {
   run->add_option("--connect", options->connect, "permit connecting to this, of what the image declares")
       ->allow_extra_args(false);
   run->add_flag("--no-network", options->no_network, "permit no network, whatever the image declares");
-  run->add_flag("--no-fast-paths", options->no_fast_paths, "trap every system call, ENCLU and CPUID, as hardware would");
+  run->add_flag("--no-fast-paths", options->no_fast_paths,
+                "trap every system call, ENCLU and CPUID, as hardware would");
   run->add_option(
          "--config-id", options->config_id,
          "tell the enclave its configuration (CONFIGID), up to 64 bytes in hex: in its reports, and in keys that "
