@@ -21,6 +21,9 @@ Result<std::vector<std::byte>> read_file(const std::filesystem::path& path, std:
   struct stat status{};
   if (::fstat(fd.get(), &status) != 0) return system_error("cannot read " + path.string(), errno);
   if (S_ISDIR(status.st_mode)) return input_error(path.string() + " is a directory, a file is needed");
+  if (S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode)) {  // without end, or as large as a disk
+    return input_error(path.string() + " is a device, a file is needed");
+  }
   if (static_cast<std::uint64_t>(status.st_size) > limit) return input_error(path.string() + " is too large");
 
   std::vector<std::byte> content(static_cast<std::size_t>(status.st_size));

@@ -44,6 +44,12 @@ class ElfProgram::Parser {
   }
   std::unexpected<Error> wrong(std::string_view what) const { return input_error(fmt::format("{}: {}", name_, what)); }
 
+  // The loader that the program asks for.
+  std::string_view loader(const Elf64_Phdr& header) const {
+    if (!range_fits(header.p_offset, header.p_filesz, file_.size())) return {};
+    return {reinterpret_cast<const char*>(file_.data() + header.p_offset), header.p_filesz};
+  }
+
   Result<void> header();
   Result<void> program_headers();
   Result<void> load(const Elf64_Phdr& header);
@@ -87,6 +93,10 @@ Result<void> ElfProgram::Parser::program_headers() {
     auto header = at<Elf64_Phdr>(header_.e_phoff + i * sizeof(Elf64_Phdr));
     if (!header) return wrong(fmt::format("program header {} is cut off: link it again", i));
     if (header->p_type == PT_INTERP) {
+      if (loader(*header).contains("/ld-musl")) {
+        return wrong(
+            "is dynamically linked: Debian's musl-gcc does not know -static-pie; docs/programs.md has the command");
+      }
       return wrong(
           "is dynamically linked; link it statically with -static-pie (with CMake: target_link_options(... "
           "-static-pie))");

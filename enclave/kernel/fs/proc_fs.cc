@@ -122,19 +122,35 @@ void write_limits(const ProcessInfo& info, std::string& out) {
   out += "files     \n";
 }
 
+void append_mount_point(std::string& out, const MountPoint& mount) {
+  for (const char c : mount.path) {  // blanks are escaped in octal
+    if (c == ' ' || c == '\t' || c == '\n' || c == '\\') {
+      out += '\\';
+      append_number(out, static_cast<unsigned char>(c), 8, 3);
+    } else {
+      out += c;
+    }
+  }
+}
+
 void write_mounts(const ProcessInfo& info, std::string& out) {
   for (const MountPoint& mount : info.mounts->all()) {
     out += "coffer ";
-    for (const char c : mount.path) {  // blanks are escaped in octal
-      if (c == ' ' || c == '\t' || c == '\n' || c == '\\') {
-        out += '\\';
-        append_number(out, static_cast<unsigned char>(c), 8, 3);
-      } else {
-        out += c;
-      }
-    }
+    append_mount_point(out, mount);
     out += " coffer ";
     out += mount.read_only ? "ro 0 0\n" : "rw 0 0\n";
+  }
+}
+
+// What df and findmnt read: the numbers are those of st_dev, and the root is the parent of all.
+void write_mount_information(const ProcessInfo& info, std::string& out) {
+  for (const MountPoint& mount : info.mounts->all()) {
+    append_number(out, mount.device);
+    out += mount.path == "/" ? " 0 0:" : " 1 0:";
+    append_number(out, mount.device);
+    out += " / ";
+    append_mount_point(out, mount);
+    out += mount.read_only ? " ro - coffer coffer ro\n" : " rw - coffer coffer rw\n";
   }
 }
 
@@ -213,6 +229,7 @@ constexpr GeneratedNode kProcNodes[] = {
     {"self/fd", kDirectory, nullptr},  // its entries are made below
     {"self/limits", kText, write_limits},
     {"self/mounts", kText, write_mounts},
+    {"self/mountinfo", kText, write_mount_information},
     {"self/cgroup", kText, [](Info, Out out) { out += "0::/\n"; }},
     {"mounts", kLink, [](Info, Out out) { out += "/proc/self/mounts"; }},
     {"cpuinfo", kText, write_cpuinfo},

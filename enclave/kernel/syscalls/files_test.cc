@@ -358,6 +358,12 @@ TEST_F(FileCalls, ProcTellsAboutTheProcess) {
   EXPECT_EQ(content("/sys/devices/system/cpu/online"), "0-1\n");
   EXPECT_EQ(content("/proc/sys/kernel/random/uuid").size(), 37u);
   EXPECT_NE(content("/proc/mounts").find("coffer /fixed coffer ro"), std::string::npos);
+  struct stat fixed{};
+  ASSERT_EQ(call(SYS_stat, "/fixed", &fixed), 0);
+  EXPECT_NE(
+      content("/proc/self/mountinfo").find(" 0:" + std::to_string(fixed.st_dev) + " / /fixed ro - coffer coffer ro\n"),
+      std::string::npos)
+      << content("/proc/self/mountinfo");
   EXPECT_NE(content("/proc/cpuinfo").find("processor\t: 1\n"), std::string::npos);
   EXPECT_EQ(open("/proc/self/nothing"), -ENOENT);
   EXPECT_EQ(open("/proc/2"), -ENOENT);
