@@ -97,18 +97,18 @@ bool ProtectedMemory::vacate(std::uintptr_t address, std::size_t size) {
 bool ProtectedMemory::map_secret(std::uintptr_t address, std::size_t frame, std::size_t count, int protection) const {
   const std::size_t in_file = warm_ ? warm_->file_size / sgx::kPageSize : 0;
   const std::size_t warm_frames = warm_ ? warm_->files.size() * in_file : 0;
-  while (count != 0) {
+  for (std::size_t left = count * sgx::kPageSize; left != 0;) {
     const bool warm = frame < warm_frames;
     const std::size_t first = warm ? frame % in_file : frame;
-    const std::size_t piece = warm ? std::min(count, in_file - first) : count;
+    const std::size_t piece = warm ? std::min(left, (in_file - first) * sgx::kPageSize) : left;
     const int fd = warm ? warm_->files[frame / in_file].get() : secret_.get();
-    if (::mmap(reinterpret_cast<void*>(address), piece * sgx::kPageSize, protection, MAP_SHARED | MAP_FIXED, fd,
+    if (::mmap(reinterpret_cast<void*>(address), piece, protection, MAP_SHARED | MAP_FIXED, fd,
                static_cast<off_t>(first * sgx::kPageSize)) == MAP_FAILED) {
       return false;
     }
-    address += piece * sgx::kPageSize;
-    frame += piece;
-    count -= piece;
+    address += piece;
+    frame += piece / sgx::kPageSize;
+    left -= piece;
   }
   return true;
 }

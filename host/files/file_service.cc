@@ -190,11 +190,12 @@ Answer FileService::serve_handle(const Call& call) {
       if (third > call.exchange.size()) return failure(EINVAL);
       if (second != boundary::kCurrentPosition) note_transfer(handle, *file);
       return {.result = write_some(descriptor, second, call.exchange.first(third)), .extra = {}};
-    case Request::kFileTruncate:
+    case Request::kFileTruncate: {
       if (second > std::numeric_limits<off_t>::max()) return failure(EFBIG);
       if (file->stream) return failure(EINVAL);
-      return retry([&] { return ::ftruncate(descriptor, static_cast<off_t>(second)); }) == 0 ? Answer{}
-                                                                                             : failure_of_errno();
+      const auto size = static_cast<off_t>(second);
+      return retry([&] { return ::ftruncate(descriptor, size); }) == 0 ? Answer{} : failure_of_errno();
+    }
     case Request::kFileSync: {
       const auto sync = second == 1 ? ::fdatasync : ::fsync;
       return retry([&] { return sync(descriptor); }) == 0 ? Answer{} : failure_of_errno();
