@@ -160,8 +160,13 @@ Result<void> CofferImage::Parser::layout() {
   }
   ByteReader reader(segment->content.subspan(offset - segment->offset));
   auto layout = reader.read<boundary::ImageLayout>();
-  if (!layout || layout->magic != boundary::kLayoutMagic || layout->version != boundary::kLayoutVersion) {
-    return damaged(fmt::format("the layout at {:#x} has no known magic and version", offset));
+  if (!layout || layout->magic != boundary::kLayoutMagic) {
+    return damaged(fmt::format("the layout at {:#x} has no known magic", offset));
+  }
+  if (layout->version != boundary::kLayoutVersion) {
+    return input_error(
+        fmt::format("{}: was made by another version of Coffer (layout {}, here {}); sign the program again", name_,
+                    layout->version, boundary::kLayoutVersion));
   }
   if (layout->size != image_.header_.enclave_size || layout->layout_offset != offset) {
     return damaged("the layout and the file's header say different sizes or places");
