@@ -86,6 +86,13 @@ enum class Request : std::uint64_t {
   kPathReadLink = 44,   // RSI = mount id, RDX = path length. Result: length of the target in the area, or -errno.
   kDirectorySync = 45,  // RSI = mount id, RDX = path length. Result: 0 or -errno.
   kTerminalSize = 46,   // RSI = stdio handle. Result: 0 (a terminal; RDX = rows << 32 | columns) or -ENOTTY.
+  kFileChange = 47,     // RSI = handle; HostAttributes in the area. Result: 0 or -errno.
+  kPathChange = 48,   // RSI = mount id, RDX = path length, R8 = 1: of a last symlink itself; HostAttributes follow the
+                      // path. Result: 0 or -errno.
+  kPathLink = 49,     // RSI = mount id, RDX = old length, R8 = new length (new path follows old). A last symlink is
+                      // not followed. Result: 0 or -errno.
+  kPathSymlink = 50,  // RSI = mount id, RDX = path length, R8 = length of the target, which follows the path and may
+                      // be any text. Result: 0 or -errno.
 
   // --- remote: sockets and waiting (boundary/network.h). Handles of sockets and pollers start at kFirstSocketHandle.
   //     Addresses are the ABI's sockaddr at offset 0 of the exchange area, data stands at kSocketDataOffset. Sockets
@@ -147,6 +154,16 @@ struct HostDirent {  // followed by name_length bytes of name, then padding to 8
   std::uint8_t reserved[5];
 };
 static_assert(sizeof(HostDirent) == 16);
+
+// What kFileChange and kPathChange change. The host never sets S_ISUID or S_ISGID.
+struct HostAttributes {
+  std::uint32_t changes;  // kChange* bits
+  std::uint32_t mode;     // permission bits
+  std::int64_t atime_s, mtime_s;
+  std::uint32_t atime_ns, mtime_ns;
+};
+static_assert(sizeof(HostAttributes) == 32);
+inline constexpr std::uint32_t kChangeMode = 1, kChangeAccessTime = 2, kChangeModifyTime = 4;
 
 inline constexpr std::size_t kExchangeSize = 128 * 1024;
 inline constexpr std::size_t kMaxPath = 4096;

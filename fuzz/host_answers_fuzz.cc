@@ -379,6 +379,27 @@ void call_with_file(const Turn& turn) {
   }
 }
 
+void change_path(const Turn& turn) {
+  const timespec times[2] = {{turn.b, turn.b}, {0, turn.b % 2 == 0 ? UTIME_NOW : UTIME_OMIT}};
+  switch (turn.b % 5) {
+    case 0:
+      nothing(call(SYS_fchmodat, AT_FDCWD, turn.path(), turn.b * 16));
+      break;
+    case 1:
+      nothing(call(SYS_utimensat, AT_FDCWD, turn.path(), times, turn.b / 8 % 2 * AT_SYMLINK_NOFOLLOW));
+      break;
+    case 2:
+      nothing(call(SYS_linkat, AT_FDCWD, turn.path(), AT_FDCWD, turn.other_path(), turn.b / 8 % 2 * AT_SYMLINK_FOLLOW));
+      break;
+    case 3:
+      nothing(call(SYS_symlinkat, turn.other_path(), AT_FDCWD, turn.path()));
+      break;
+    default:
+      nothing(call(SYS_chdir, turn.path()));
+      break;
+  }
+}
+
 void call_with_path(const Turn& turn) {
   const Buffer buffer(turn.size());
   const Buffer status(sizeof(struct stat));
@@ -403,6 +424,9 @@ void call_with_path(const Turn& turn) {
       break;
     case 5:
       nothing(call(SYS_faccessat, AT_FDCWD, turn.path(), turn.b % 8));
+      break;
+    case 6:
+      change_path(turn);
       break;
     default:
       new_descriptor(call(SYS_openat, turn.descriptor % 4 == 0 ? turn.other_file() : AT_FDCWD, turn.path(),

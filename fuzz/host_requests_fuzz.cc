@@ -28,6 +28,7 @@ constexpr int kMostRequests = 40;
 struct World {
   std::filesystem::path root, mount, outside;
   std::array<int, 2> streams{};
+  struct stat before{};
   World() {
     char name[] = "/tmp/coffer-fuzz-XXXXXX";
     if (::mkdtemp(name) == nullptr || ::pipe2(streams.data(), O_CLOEXEC | O_NONBLOCK) != 0) std::abort();
@@ -35,13 +36,22 @@ struct World {
     mount = root / "mount";
     outside = root / "outside";
     std::ofstream(outside) << "untouched";
+    if (::lstat(outside.c_str(), &before) != 0) std::abort();
     std::atexit([] { std::filesystem::remove_all(the().root); });
   }
   static World& the() {
     static World world;
     return world;
   }
+  // Whatever rights requests have taken from folders.
+  static void open_up(const std::filesystem::path& folder) {
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+    for (const auto& each : std::filesystem::directory_iterator(folder)) {
+      if (each.symlink_status().type() == std::filesystem::file_type::directory) open_up(each);
+    }
+  }
   void renew() const {
+    if (std::filesystem::exists(mount)) open_up(mount);
     std::filesystem::remove_all(mount);
     std::filesystem::create_directories(mount / "d/e");
     std::ofstream(mount / "a") << "some content";
@@ -56,6 +66,9 @@ struct World {
     if (::lstat(outside.c_str(), &status) != 0 || status.st_size != 9 || status.st_nlink != 1 || entries != 2) {
       std::abort();
     }
+    const bool touched = status.st_mode != before.st_mode || status.st_mtim.tv_sec != before.st_mtim.tv_sec ||
+                         status.st_mtim.tv_nsec != before.st_mtim.tv_nsec;
+    if (touched) std::abort();
   }
 };
 

@@ -135,7 +135,9 @@ class Captivity {
   if (!outcome.status) return ::testing::AssertionSuccess();  // ended from outside
   const int code = outcome.status->code;
   const int signal = outcome.status->signal;
-  const bool good = signal == SIGABRT || (signal == 0 && (code == 0 || code == 1 || code == 3)) ||
+  // The host may raise these, and says so by a mere number; what the program does not handle ends it.
+  const bool raised = std::ranges::count(boundary::kHostSignals, signal) != 0;
+  const bool good = signal == SIGABRT || raised || (signal == 0 && (code == 0 || code == 1 || code == 3)) ||
                     (faults && signal == SIGSEGV) || (illegal && signal == SIGILL);
   if (good) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << "exit status " << code << ", signal " << signal << ' '
@@ -223,6 +225,10 @@ constexpr Lied lied_in(Request request) {
     case Request::kPathReadLink:
     case Request::kDirectorySync:
     case Request::kTerminalSize:
+    case Request::kFileChange:
+    case Request::kPathChange:
+    case Request::kPathLink:
+    case Request::kPathSymlink:
     case Request::kSocketOpen:
     case Request::kSocketClose:
     case Request::kSocketBind:

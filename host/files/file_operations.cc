@@ -129,6 +129,30 @@ std::int64_t put_status(int descriptor, std::span<std::byte> exchange) {
   return 0;
 }
 
+std::int64_t change_attributes(int descriptor, std::span<const std::byte> exchange, std::uint64_t offset) {
+  boundary::HostAttributes wanted;
+  if (!range_fits(offset, sizeof(wanted), exchange.size())) return -EINVAL;
+  std::memcpy(&wanted, exchange.data() + offset, sizeof(wanted));
+  constexpr std::uint32_t kSecond =
+      1'000'000'000;  // above it stand UTIME_NOW and UTIME_OMIT, which are not the enclave's
+  if (wanted.atime_ns >= kSecond || wanted.mtime_ns >= kSecond) return -EINVAL;
+  if ((wanted.changes & boundary::kChangeMode) != 0) {
+    struct stat status{};
+    if (::fstat(descriptor, &status) != 0) return -errno;
+    if (S_ISLNK(status.st_mode)) return -EOPNOTSUPP;
+    // fchmod() refuses O_PATH descriptors; their name in /proc leads to what they stand for and nowhere else.
+    const std::string name = "/proc/self/fd/" + std::to_string(descriptor);
+    const mode_t mode = wanted.mode & (S_IRWXU | S_IRWXG | S_IRWXO | S_ISVTX);
+    if (::fchmod(descriptor, mode) != 0 && (errno != EBADF || ::chmod(name.c_str(), mode) != 0)) return -errno;
+  }
+  const bool changes_access = (wanted.changes & boundary::kChangeAccessTime) != 0;
+  const bool changes_modify = (wanted.changes & boundary::kChangeModifyTime) != 0;
+  if (!changes_access && !changes_modify) return 0;
+  const timespec times[2] = {{wanted.atime_s, changes_access ? long{wanted.atime_ns} : UTIME_OMIT},
+                             {wanted.mtime_s, changes_modify ? long{wanted.mtime_ns} : UTIME_OMIT}};
+  return ::utimensat(descriptor, "", times, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+}
+
 int list_directory(int descriptor, std::vector<ListedEntry>& entries) {
   entries.clear();
   // A descriptor of its own, because closedir() closes it and its position is shared by duplicates.

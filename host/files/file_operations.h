@@ -38,6 +38,11 @@ auto retry(Operation operation) {
 // Puts a HostStat of the descriptor into the exchange area: 0 or -errno.
 [[nodiscard]] std::int64_t put_status(int descriptor, std::span<std::byte> exchange);
 
+// Changes what HostAttributes at `offset` of the exchange area say of what the descriptor (O_PATH too) stands for:
+// 0 or -errno. S_ISUID and S_ISGID are left out, as Linux leaves out S_ISGID for who is not of the group: what an
+// enclave writes must not run with this user's rights in the hands of others.
+[[nodiscard]] std::int64_t change_attributes(int descriptor, std::span<const std::byte> exchange, std::uint64_t offset);
+
 // All entries of a directory but "." and "..".
 [[nodiscard]] int list_directory(int descriptor, std::vector<ListedEntry>& entries);
 // As many HostDirent records as fit, from entry `skip` on: their bytes, 0 at the end.

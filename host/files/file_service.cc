@@ -12,6 +12,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/bytes.h"
 #include "host/files/file_operations.h"
 
 namespace coffer::host {
@@ -38,13 +39,15 @@ struct FileService::OpenFile {
   FileDescriptor owned;  // empty for the standard streams
   int descriptor = -1;
   bool stream = false;
+  bool read_only = false;  // its mount is
   bool regular = false;
   std::atomic<std::uint32_t> transfers{0};  // reads and writes at a position
   std::mutex mutex;                         // guards all below
   bool shared = false, closed = false;
   std::vector<ListedEntry> entries;  // of a directory, listed when it is read from its beginning
   OpenFile(int number, bool is_stream) : descriptor(number), stream(is_stream) {}
-  explicit OpenFile(FileDescriptor file) : owned(std::move(file)), descriptor(owned.get()) {}
+  OpenFile(FileDescriptor file, bool of_read_only_mount)
+      : owned(std::move(file)), descriptor(owned.get()), read_only(of_read_only_mount) {}
 };
 
 struct FileService::Call {
@@ -76,7 +79,7 @@ Result<void> FileService::add_mount(std::uint32_t id, const std::filesystem::pat
   return {};
 }
 
-bool FileService::serves(Request request) { return request >= Request::kFileOpen && request <= Request::kTerminalSize; }
+bool FileService::serves(Request request) { return request >= Request::kFileOpen && request <= Request::kPathSymlink; }
 
 bool FileService::is_terminal(int stream) const {
   return stream >= 0 && stream <= 2 && ::isatty(streams_[static_cast<std::size_t>(stream)]) == 1;
@@ -94,6 +97,7 @@ Answer FileService::serve(Request request, const RequestArguments& arguments, st
       case Request::kFileStat:
       case Request::kDirectoryRead:
       case Request::kTerminalSize:
+      case Request::kFileChange:
         return serve_handle(call);
       case Request::kFileOpen:
       case Request::kPathStat:
@@ -102,6 +106,9 @@ Answer FileService::serve(Request request, const RequestArguments& arguments, st
       case Request::kPathMakeDir:
       case Request::kPathReadLink:
       case Request::kDirectorySync:
+      case Request::kPathChange:
+      case Request::kPathLink:
+      case Request::kPathSymlink:
         return serve_path(call);
       default:
         return failure(ENOSYS);
@@ -202,6 +209,10 @@ Answer FileService::serve_handle(const Call& call) {
     }
     case Request::kFileStat:
       return {.result = put_status(descriptor, call.exchange), .extra = {}};
+    case Request::kFileChange:
+      if (file->stream) return failure(EPERM);
+      if (file->read_only) return failure(EROFS);
+      return {.result = change_attributes(descriptor, call.exchange, 0), .extra = {}};
     case Request::kDirectoryRead: {
       if (file->stream) return failure(ENOTDIR);
       std::lock_guard guard(file->mutex);
@@ -245,6 +256,12 @@ Answer FileService::serve_path(const Call& call) {
       return path_rename(call, mount->second, path);
     case Request::kPathMakeDir:
       return path_make_directory(call, mount->second, path);
+    case Request::kPathChange:
+      return path_change(call, mount->second, path);
+    case Request::kPathLink:
+      return path_link(call, mount->second, path);
+    case Request::kPathSymlink:
+      return path_symlink(call, mount->second, path);
     default:
       return failure(ENOSYS);
   }
@@ -264,7 +281,7 @@ Answer FileService::open(const Call& call, const MountPoint& mount, const std::s
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) return failure_of_errno();
   if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode)) return failure(EACCES);
-  auto opened = std::make_shared<OpenFile>(std::move(file));
+  auto opened = std::make_shared<OpenFile>(std::move(file), mount.read_only);
   opened->regular = S_ISREG(status.st_mode);
   return {.result = insert(std::move(opened)), .extra = {}};
 }
@@ -320,6 +337,42 @@ Answer FileService::path_read_link(const Call& call, const MountPoint& mount, co
   return {.result = length, .extra = {}};
 }
 
+Answer FileService::path_change(const Call& call, const MountPoint& mount, const std::string& path) {
+  const int follow = call.arguments[2] == 1 ? O_NOFOLLOW : 0;
+  const FileDescriptor file(resolve(mount, path, O_PATH | follow, 0));
+  if (!file) return failure_of_errno();
+  return {.result = change_attributes(file.get(), call.exchange, call.arguments[1]), .extra = {}};
+}
+
+Answer FileService::path_link(const Call& call, const MountPoint& mount, const std::string& path) {
+  std::string target;
+  if (const int reason = take_path(call.exchange, call.arguments[1], call.arguments[2], target); reason != 0) {
+    return failure(reason);
+  }
+  std::string old_name;
+  std::string new_name;
+  const FileDescriptor old_parent = open_parent(mount, path, &old_name);
+  if (!old_parent) return failure_of_errno();
+  const FileDescriptor new_parent = open_parent(mount, target, &new_name);
+  if (!new_parent) return failure_of_errno();
+  return ::linkat(old_parent.get(), old_name.c_str(), new_parent.get(), new_name.c_str(), 0) == 0 ? Answer{}
+                                                                                                  : failure_of_errno();
+}
+
+// The target is text: nothing here ever follows it out of the mount.
+Answer FileService::path_symlink(const Call& call, const MountPoint& mount, const std::string& path) {
+  const std::uint64_t length = call.arguments[2];
+  if (length == 0) return failure(ENOENT);
+  if (length >= boundary::kMaxPath) return failure(ENAMETOOLONG);
+  if (!range_fits(call.arguments[1], length, call.exchange.size())) return failure(EINVAL);
+  const std::string target(reinterpret_cast<const char*>(call.exchange.data()) + call.arguments[1], length);
+  if (target.find('\0') != std::string::npos) return failure(EINVAL);
+  std::string name;
+  const FileDescriptor parent = open_parent(mount, path, &name);
+  if (!parent) return failure_of_errno();
+  return ::symlinkat(target.c_str(), parent.get(), name.c_str()) == 0 ? Answer{} : failure_of_errno();
+}
+
 Answer FileService::path_sync(const MountPoint& mount, const std::string& path) {
   const FileDescriptor directory(resolve(mount, path, O_RDONLY | O_DIRECTORY, 0));
   if (!directory) return failure_of_errno();
@@ -362,6 +415,10 @@ int FileService::resolve_by_walking(const MountPoint& mount, const std::string& 
   const std::string last(rest.empty() ? "." : rest);
   FileDescriptor file(retry([&] { return ::openat(directory, last.c_str(), flags | O_NOFOLLOW, mode); }));
   struct stat status{};
+  if (!file && errno == ENOTDIR && ::fstatat(directory, last.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    errno = S_ISLNK(status.st_mode) ? ELOOP : ENOTDIR;
+    return -1;
+  }
   if ((flags & O_PATH) != 0 && (flags & O_NOFOLLOW) == 0 && file) {  // O_PATH opens the link itself
     if (::fstat(file.get(), &status) != 0) return -1;
     if (S_ISLNK(status.st_mode)) {

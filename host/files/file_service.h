@@ -96,6 +96,9 @@ class FileService {
   Answer path_rename(const Call& call, const MountPoint& mount, const std::string& path);
   Answer path_make_directory(const Call& call, const MountPoint& mount, const std::string& path);
   Answer path_read_link(const Call& call, const MountPoint& mount, const std::string& path);
+  Answer path_change(const Call& call, const MountPoint& mount, const std::string& path);
+  Answer path_link(const Call& call, const MountPoint& mount, const std::string& path);
+  Answer path_symlink(const Call& call, const MountPoint& mount, const std::string& path);
   Answer path_sync(const MountPoint& mount, const std::string& path);
 
   FileDescriptor cancel_;

@@ -237,6 +237,74 @@ TEST_P(FileServiceTest, NamesAreMadeMovedAndRemoved) {
   EXPECT_EQ(on_path(Request::kPathStat, "made"), -ENOENT);
 }
 
+TEST_P(FileServiceTest, AttributesOfFilesInTheMountOnly) {
+  const auto change = [&](std::string_view path, boundary::HostAttributes attributes, std::uint64_t no_follow = 0,
+                          std::uint64_t mount = 1) {
+    put({reinterpret_cast<const char*>(&attributes), sizeof(attributes)}, path.size());
+    return on_path(Request::kPathChange, path, no_follow, mount);
+  };
+  const auto mode_of = [&](const char* name) {
+    struct stat status{};
+    EXPECT_EQ(::lstat((top_ / name).c_str(), &status), 0);
+    return status.st_mode & 07777;
+  };
+  const auto outside = mode_of("outside/secret");
+  EXPECT_EQ(change("greeting", {.changes = boundary::kChangeMode, .mode = 06741}), 0);
+  EXPECT_EQ(mode_of("shared/greeting"), 0741u);  // no S_ISUID, no S_ISGID
+  boundary::HostAttributes times{.changes = boundary::kChangeModifyTime, .mtime_s = 12345, .mtime_ns = 6};
+  EXPECT_EQ(change("greeting", times), 0);
+  struct stat status{};
+  ASSERT_EQ(::stat((top_ / "shared/greeting").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mtim.tv_sec, 12345);
+  EXPECT_NE(status.st_atim.tv_sec, 0);
+  EXPECT_EQ(change("leak", times, 1), 0);  // the link itself
+  EXPECT_EQ(change("leak", {.changes = boundary::kChangeMode, .mode = 0777}, 1), -EOPNOTSUPP);
+  EXPECT_LT(change("leak", {.changes = boundary::kChangeMode, .mode = 0777}), 0);
+  EXPECT_LT(change("leak_directory/secret", {.changes = boundary::kChangeMode, .mode = 0777}), 0);
+  EXPECT_EQ(change("../outside/secret", {.changes = boundary::kChangeMode, .mode = 0777}), -EINVAL);
+  EXPECT_EQ(mode_of("outside/secret"), outside);
+  for (const std::uint32_t nanoseconds : {1'000'000'000u, static_cast<std::uint32_t>(UTIME_NOW), ~0u}) {
+    times.mtime_ns = nanoseconds;
+    EXPECT_EQ(change("greeting", times), -EINVAL);
+  }
+  EXPECT_EQ(change("greeting", {.changes = boundary::kChangeMode, .mode = 0600}, 0, 2), -EROFS);
+  const auto file = open("greeting", O_RDONLY, 0, 2);
+  ASSERT_GE(file, 3);
+  EXPECT_EQ(call(Request::kFileChange, {h(file), 0, 0, 0}).result, -EROFS);
+  EXPECT_EQ(call(Request::kFileChange, {1, 0, 0, 0}).result, -EPERM);
+  std::vector<std::byte> tiny(8);
+  const auto writable = open("greeting", O_RDONLY);
+  EXPECT_EQ(service_.serve(Request::kFileChange, {h(writable), 0, 0, 0}, tiny).result, -EINVAL);
+}
+
+TEST_P(FileServiceTest, LinksAreMadeInTheMountOnly) {
+  const auto two = [&](Request request, std::string_view first, std::string_view second, std::uint64_t mount = 1) {
+    put(first);
+    put(second, first.size());
+    return call(request, {mount, first.size(), second.size(), 0}).result;
+  };
+  EXPECT_EQ(two(Request::kPathLink, "greeting", "inner/again"), 0);
+  EXPECT_EQ(content(top_ / "shared/inner/again"), "hello");
+  EXPECT_EQ(two(Request::kPathLink, "leak", "inner/leak"), 0);  // the link itself, which leads nowhere for the enclave
+  EXPECT_LT(open("inner/leak", O_RDONLY), 0);
+  EXPECT_EQ(two(Request::kPathLink, "../outside/secret", "stolen"), -EINVAL);
+  EXPECT_LT(two(Request::kPathLink, "leak_directory/secret", "stolen"), 0);
+  EXPECT_LT(two(Request::kPathLink, "greeting", "leak_directory/made"), 0);
+  EXPECT_EQ(two(Request::kPathLink, "", "made"), -EBUSY);
+  EXPECT_EQ(two(Request::kPathSymlink, "made", "../outside/secret"), 0);  // any text; it is not followed
+  EXPECT_LT(open("made", O_RDONLY), 0);
+  EXPECT_LT(open("made", O_WRONLY), 0);
+  EXPECT_LT(two(Request::kPathSymlink, "leak_directory/made", "x"), 0);
+  EXPECT_EQ(two(Request::kPathSymlink, "made", "x"), -EEXIST);
+  EXPECT_EQ(two(Request::kPathSymlink, "new", ""), -ENOENT);
+  EXPECT_EQ(two(Request::kPathSymlink, "new", std::string_view("a\0b", 3)), -EINVAL);
+  EXPECT_EQ(two(Request::kPathSymlink, "new", std::string(boundary::kMaxPath, 'x')), -ENAMETOOLONG);
+  EXPECT_EQ(call(Request::kPathSymlink, {1, 3, ~std::uint64_t{0}, 0}).result, -ENAMETOOLONG);
+  EXPECT_EQ(two(Request::kPathLink, "greeting", "new", 2), -EROFS);
+  EXPECT_EQ(two(Request::kPathSymlink, "new", "x", 2), -EROFS);
+  EXPECT_EQ(std::distance(stdfs::directory_iterator(top_ / "outside"), {}), 1);
+}
+
 TEST_P(FileServiceTest, ListsDirectoriesInPieces) {
   std::set<std::string> expected;
   for (int i = 0; i < 300; ++i) {

@@ -30,11 +30,11 @@ PYTHON
     >"$work/program.bc"
   printf 'a b\nb c\na d\nd c\n' >"$work/pairs"
   printf -- '--- patched\n+++ patched\n@@ -1,4 +1,4 @@\n one\n-two\n+2\n three\n-four\n+five\n' >"$work/change.diff"
+  chmod -R u=rwX,go=rX "$work"
   find "$work" -exec touch -h -d '2026-01-02 03:04:05 UTC' {} +
 }
 
-# A line each, as a shell would split it. W is the folder. Not here: links, chmod and what calls them
-# (a plain mount refuses both), and lists in the order of the host's file system.
+# A line each, as a shell would split it. W is the folder. Not here: lists in the order of the host's file system.
 cat >lines <<'LINES'
 md5sum W/bytes W/words
 sha1sum W/bytes
@@ -119,6 +119,45 @@ mkdir W/made
 rmdir W/made/a/b/c
 rmdir W/made
 touch -d "2020-02-02 02:02:02" W/made/touched
+stat -c "%Y %a" W/made/touched
+touch -r W/tree/left W/made/touched
+stat -c "%Y" W/made/touched
+chmod 640 W/made/touched
+chmod u+x,g-r,o+w W/made/touched
+stat -c "%a %A" W/made/touched
+chmod 4755 W/absent
+ln W/tree/left W/made/hard
+ln W/tree/left W/made/hard
+stat -c "%h" W/made/hard
+ln -s ../tree/left W/made/soft
+ln -s W/tree/deep W/made/absolute
+ln -s nowhere W/made/dangling
+readlink W/made/soft
+readlink -f W/made/absolute/deeper
+realpath W/made/absolute/a
+cat W/made/soft W/made/hard W/made/absolute/a
+cat W/made/dangling
+ls -l W/made/dangling/
+stat -c "%F %s %N" W/made/soft W/made/dangling
+cp -a W/made/soft W/made/absolute W/made/copies
+mkdir W/made/copies
+cp -a W/made/soft W/made/absolute W/made/copies
+cp -L W/made/soft W/made/copies/followed
+mv W/made/dangling W/made/copies
+ln -sf ../copies/followed W/made/soft
+tar -c -f W/links.tar -C W made
+mkdir W/again/out
+tar -x -p -f W/links.tar -C W/again/out
+rm W/links.tar
+find W/again/out -type l
+find W/again/out -perm 701
+unix2dos W/again/left
+dos2unix W/again/left
+sed -i "s/one/eins/" W/again/right
+rm -r W/again/out/made/absolute W/made/absolute
+mktemp -u -d W/made/temporary.same
+install -m 751 W/tree/left W/made/installed
+stat -c "%a" W/made/installed
 stat -c "%n %s %f %h %Y" W/words W/tree/left
 ls -l --full-time W/absent
 find W/tree/deep -type f

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "enclave/kernel/fs/links.h"
 #include "enclave/kernel/fs/path.h"
 #include "enclave/kernel/fs/proc_fs.h"
 #include "enclave/kernel/fs/shared_mappings.h"
@@ -81,10 +82,14 @@ Expected<Ref<Description>> Files::open(Location location, int flags, std::uint32
       return opened;
     }
     if (file.error() == ENOENT && mount.read_only && (flags & O_CREAT) != 0) return error(EROFS);
-    const bool own_link = file.error() == ELOOP && mount.file_system->has_own_links();
-    if (!own_link || (flags & O_NOFOLLOW) != 0 || links == kMostLinks) return error(file.error());
-    auto target = follow(location);
+    const bool own_links = mount.file_system->has_own_links();
+    const bool makes_new = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+    const bool follow_last = (flags & O_NOFOLLOW) == 0 && !makes_new;
+    if (!stopped_at_link(file.error()) || links == kMostLinks) return error(file.error());
+    if (own_links && (file.error() != ELOOP || !follow_last)) return error(file.error());
+    auto target = own_links ? follow(location) : resolve_links(mounts, location, follow_last);
     if (!target) return error(target.error());
+    if (target->absolute == location.absolute) return error(file.error());
     location = *std::move(target);
   }
 }
@@ -104,7 +109,15 @@ Expected<FileStatus> Files::status(Location location, bool follow_link) {
       if (!description) return error(ENOENT);
       return status(**description);
     }
-    auto status = follow_link ? file_system.status(location.relative) : file_system.link_status(location.relative);
+    const bool follow_last = follow_link || location.must_be_directory;
+    auto status = follow_last ? file_system.status(location.relative) : file_system.link_status(location.relative);
+    if (!status && stopped_at_link(status.error()) && !own_links && links < kMostLinks) {
+      auto target = resolve_links(mounts, location, follow_last);
+      if (!target) return error(target.error());
+      if (target->absolute == location.absolute) return error(status.error());
+      location = *std::move(target);
+      continue;
+    }
     if (!status) return error(status.error());
     if (follow_link && own_links && S_ISLNK(status->mode)) {
       if (links == kMostLinks) return error(ELOOP);
@@ -124,34 +137,90 @@ Expected<std::string> Files::read_link(const Location& location) {
     const auto status = this->status(location, true);
     return error(status ? EINVAL : status.error());
   }
-  return location.mount->file_system->read_link(location.relative);
+  return through_links(mounts, location, false,
+                       [](const Location& at) { return at.mount->file_system->read_link(at.relative); });
 }
 
 Expected<void> Files::make_directory(const Location& location, std::uint32_t mode) {
-  if (location.relative.empty()) return error(EEXIST);
-  if (location.mount->read_only) return error(EROFS);
-  return location.mount->file_system->make_directory(location.relative, mode & ~umask.load() & 01777);
+  return through_links(mounts, location, false, [&](const Location& at) -> Expected<void> {
+    if (at.relative.empty()) return error(EEXIST);
+    if (at.mount->read_only) return error(EROFS);
+    return at.mount->file_system->make_directory(at.relative, mode & ~umask.load() & 01777);
+  });
 }
 
 Expected<void> Files::remove(const Location& location, bool directory) {
-  if (location.relative.empty()) return error(directory ? EBUSY : EISDIR);
-  if (location.mount->read_only) return error(EROFS);
-  if (!directory && location.must_be_directory) return error(ENOTDIR);
-  return location.mount->file_system->remove(location.relative, directory);
+  return through_links(mounts, location, false, [&](const Location& at) -> Expected<void> {
+    if (at.relative.empty()) return error(directory ? EBUSY : EISDIR);
+    if (at.mount->read_only) return error(EROFS);
+    if (!directory && at.must_be_directory) return error(ENOTDIR);
+    return at.mount->file_system->remove(at.relative, directory);
+  });
+}
+
+// Of two names: what `operation` answers for them with the links on their ways followed.
+template <class Operation>
+Expected<void> Files::between(const Location& from, const Location& to, Operation operation) {
+  const auto checked = [&](const Location& source, const Location& target) -> Expected<void> {
+    if (source.mount != target.mount) return error(EXDEV);
+    if (source.mount->read_only) return error(EROFS);
+    return operation(*source.mount->file_system, source.relative, target.relative);
+  };
+  auto result = checked(from, to);
+  if (result || !stopped_at_link(result.error())) return result;
+  const auto source = resolve_links(mounts, from, false);
+  const auto target = resolve_links(mounts, to, false);
+  if (!source || !target) return error(source ? target.error() : source.error());
+  if (source->absolute == from.absolute && target->absolute == to.absolute) return result;
+  return checked(*source, *target);
 }
 
 Expected<void> Files::rename(const Location& from, const Location& to, unsigned flags) {
   if (from.relative.empty() || to.relative.empty()) return error(EBUSY);
-  if (from.mount != to.mount) return error(EXDEV);
-  if (from.mount->read_only) return error(EROFS);
-  return from.mount->file_system->rename(from.relative, to.relative, flags);
+  return between(from, to, [&](FileSystem& file_system, std::string_view source, std::string_view target) {
+    return file_system.rename(source, target, flags);
+  });
 }
 
-Expected<void> Files::change(const Location& location, const AttributeChange& change) {
-  if (location.mount->read_only) return error(EROFS);
-  auto description = open(location, O_RDONLY | O_NONBLOCK, 0);
-  if (!description) return error(description.error());
-  return (*description)->file().change(change);
+Expected<void> Files::link(const Location& from, const Location& to, bool follow_last) {
+  if (from.relative.empty()) return error(EPERM);  // a directory
+  if (to.relative.empty()) return error(EEXIST);
+  auto source = follow_last ? resolve_links(mounts, from, true) : Expected<Location>(from);
+  if (!source) return error(source.error());
+  if (source->must_be_directory) {
+    const auto found = status(*source, true);
+    return error(found ? EPERM : found.error());
+  }
+  if (to.must_be_directory) return error(ENOENT);
+  return between(*source, to, [](FileSystem& file_system, std::string_view old_name, std::string_view new_name) {
+    return file_system.link(old_name, new_name);
+  });
+}
+
+Expected<void> Files::make_symbolic_link(std::string_view target, const Location& location) {
+  if (target.empty()) return error(ENOENT);
+  return through_links(mounts, location, false, [&](const Location& at) -> Expected<void> {
+    if (at.relative.empty()) return error(EEXIST);
+    if (at.must_be_directory) return error(ENOENT);
+    if (at.mount->read_only) return error(EROFS);
+    return at.mount->file_system->make_symbolic_link(target, at.relative);
+  });
+}
+
+Expected<void> Files::change(const Location& location, const AttributeChange& change, bool follow_last) {
+  if (location.mount->file_system->has_own_links()) {
+    auto description = open(location, O_RDONLY | O_NONBLOCK, 0);
+    if (!description) return error(description.error());
+    return (*description)->file().change(change);
+  }
+  if (location.must_be_directory) {
+    if (const auto found = status(location, true); !found) return error(found.error());
+  }
+  follow_last = follow_last || location.must_be_directory;
+  return through_links(mounts, location, follow_last, [&](const Location& at) -> Expected<void> {
+    if (at.mount->read_only) return error(EROFS);
+    return at.mount->file_system->change(at.relative, change, follow_last);
+  });
 }
 
 std::string Files::working_directory() {
@@ -163,7 +232,8 @@ Expected<void> Files::change_directory(const Location& location) {
   const auto found = status(location, true);
   if (!found) return error(found.error());
   if (!S_ISDIR(found->mode)) return error(ENOTDIR);
-  std::string directory = location.absolute;
+  const auto resolved = resolve_links(mounts, location, true);
+  std::string directory = resolved ? resolved->absolute : location.absolute;
   LockGuard guard(directory_lock_);
   directory_.swap(directory);
   return {};

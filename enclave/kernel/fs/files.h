@@ -83,7 +83,10 @@ class Files {
   Expected<void> make_directory(const Location& location, std::uint32_t mode);
   Expected<void> remove(const Location& location, bool directory);
   Expected<void> rename(const Location& from, const Location& to, unsigned flags);
-  Expected<void> change(const Location& location, const AttributeChange& change);
+  // A new name `to` of the file `from`; of what a last symbolic link leads to where `follow_last` is true.
+  Expected<void> link(const Location& from, const Location& to, bool follow_last);
+  Expected<void> make_symbolic_link(std::string_view target, const Location& location);
+  Expected<void> change(const Location& location, const AttributeChange& change, bool follow_last);
 
   [[nodiscard]] std::string working_directory();
   Expected<void> change_directory(const Location& location);
@@ -91,6 +94,8 @@ class Files {
  private:
   Expected<Ref<Description>> open_again(int number, int flags);
   Expected<Location> follow(const Location& link);
+  template <class Operation>
+  Expected<void> between(const Location& from, const Location& to, Operation operation);
   [[nodiscard]] int descriptor_at(const Location& location) const;
 
   SpinLock directory_lock_;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
+#include <algorithm>
 #include <new>
 
 #include "enclave/kernel/core/kernel.h"
@@ -67,6 +68,20 @@ void add_mount(const MountSetup& mount, MountTable& mounts) {
   }
   if (file_system == nullptr) require(error(EINVAL), "the encrypted mount", mount.path);
   require(mounts.add(mount.path, file_system, mount.read_only), "the mount", mount.path);
+}
+
+// The folders that mounts beneath `path` stand in, so that whoever walks down to them finds each.
+void add_mount_points(const FilesSetup& setup, std::string_view path, FileSystem& memory) {
+  for (const MountSetup& mount : setup.mounts) {
+    const auto normal = normalise("/", mount.path);
+    std::string_view rest;
+    if (!normal || !beneath(path, *normal, &rest)) continue;
+    for (std::size_t end = 0; end < rest.size(); ++end) {
+      end = std::min(rest.find('/', end), rest.size());
+      const auto made = memory.make_directory(rest.substr(0, end), 0755);
+      if (!made && made.error() != EEXIST) require(made, "the mount point", mount.path);
+    }
+  }
 }
 
 bool is_mounted_by(const FilesSetup& setup, std::string_view path) {
@@ -151,6 +166,7 @@ void init_files(const FilesSetup& setup) {
     if (file_system == nullptr) {
       file_system = new RamFileSystem(setup.temporary_limit / 2, setup.temporary_limit / kBytesForOneName,
                                       setup.temporary_blocks);
+      add_mount_points(setup, mount.path, *file_system);
     }
     require(all->mounts.add(mount.path, file_system, mount.read_only), "the mount", mount.path);
   }

@@ -90,6 +90,23 @@ Expected<FileStatus> take_status(const Answer& answer) {
   return status;
 }
 
+// Puts what is to change at `offset` of the exchange area.
+Expected<void> put_attributes(const AttributeChange& change, std::size_t offset) {
+  boundary::HostAttributes attributes{};
+  attributes.changes = (change.set_mode ? boundary::kChangeMode : 0) |
+                       (change.set_atime ? boundary::kChangeAccessTime : 0) |
+                       (change.set_mtime ? boundary::kChangeModifyTime : 0);
+  attributes.mode = change.mode;
+  attributes.atime_s = change.atime_s;
+  attributes.mtime_s = change.mtime_s;
+  attributes.atime_ns = change.atime_ns;
+  attributes.mtime_ns = change.mtime_ns;
+  const std::span<std::byte> area = exchange_area();
+  if (!range_fits(offset, sizeof(attributes), area.size())) return error(ENAMETOOLONG);
+  std::memcpy(area.data() + offset, &attributes, sizeof(attributes));
+  return {};
+}
+
 bool is_entry_name(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && name != "." && name != ".." &&
          name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
@@ -240,6 +257,33 @@ Expected<std::vector<DirectoryEntry>> HostDirectoryCalls::entries(std::string_vi
 Expected<void> HostDirectoryCalls::sync_directory(std::string_view path) {
   if (auto put = put_path(path); !put) return error(put.error());
   return nothing_or_error(call_host(Request::kDirectorySync, mount_, path.size()));
+}
+
+Expected<void> HostDirectoryCalls::change(Handle handle, const AttributeChange& change) {
+  if (auto put = put_attributes(change, 0); !put) return error(put.error());
+  return nothing_or_error(call_host(Request::kFileChange, static_cast<std::uint64_t>(handle)));
+}
+
+Expected<void> HostDirectoryCalls::change(std::string_view path, const AttributeChange& change, bool follow) {
+  if (auto put = put_path(path); !put) return error(put.error());
+  if (auto put = put_attributes(change, path.size()); !put) return error(put.error());
+  return nothing_or_error(call_host(Request::kPathChange, mount_, path.size(), follow ? 0 : 1));
+}
+
+Expected<void> HostDirectoryCalls::link(std::string_view from, std::string_view to) {
+  if (auto put = put_path(from); !put) return error(put.error());
+  if (auto put = put_path(to, from.size()); !put) return error(put.error());
+  return nothing_or_error(call_host(Request::kPathLink, mount_, from.size(), to.size()));
+}
+
+Expected<void> HostDirectoryCalls::make_symbolic_link(std::string_view target, std::string_view path) {
+  if (auto put = put_path(path); !put) return error(put.error());
+  const std::span<std::byte> area = exchange_area();
+  if (target.size() >= boundary::kMaxPath || !range_fits(path.size(), target.size(), area.size())) {
+    return error(ENAMETOOLONG);
+  }
+  std::memcpy(area.data() + path.size(), target.data(), target.size());
+  return nothing_or_error(call_host(Request::kPathSymlink, mount_, path.size(), target.size()));
 }
 
 }  // namespace coffer::kernel::fs

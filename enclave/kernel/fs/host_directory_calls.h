@@ -34,6 +34,10 @@ class HostDirectoryCalls final : public HostDirectory {
   Expected<std::string> read_link(std::string_view path) override;
   Expected<std::vector<DirectoryEntry>> entries(std::string_view path) override;
   Expected<void> sync_directory(std::string_view path) override;
+  Expected<void> change(Handle handle, const AttributeChange& change) override;
+  Expected<void> change(std::string_view path, const AttributeChange& change, bool follow) override;
+  Expected<void> link(std::string_view from, std::string_view to) override;
+  Expected<void> make_symbolic_link(std::string_view target, std::string_view path) override;
 
  private:
   Expected<FileStatus> path_status(std::string_view path, bool follow);

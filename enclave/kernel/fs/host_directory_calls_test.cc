@@ -52,6 +52,10 @@ TEST(HostDirectoryCalls, CountsAboveWhatWasAskedAreErrors) {
     EXPECT_EQ(directory.status(5).error(), EIO) << lie;
     EXPECT_EQ(directory.status("a").error(), EIO) << lie;
     EXPECT_EQ(directory.sync_directory("a").error(), EIO) << lie;
+    EXPECT_EQ(directory.change(5, {.set_mode = true, .mode = 0600}).error(), EIO) << lie;
+    EXPECT_EQ(directory.change("a", {.set_mtime = true}, true).error(), EIO) << lie;
+    EXPECT_EQ(directory.link("a", "b").error(), EIO) << lie;
+    EXPECT_EQ(directory.make_symbolic_link("a", "b").error(), EIO) << lie;
     EXPECT_EQ(room[10], std::byte{0});
   }
   for (const std::int64_t lie : lies(boundary::kMaxPath)) {

@@ -59,6 +59,7 @@ class PlainFile final : public File {
   Expected<void> sync(bool data_only) override { return directory_.sync(handle_, data_only); }
   Expected<FileStatus> status() override { return directory_.status(handle_); }
   Expected<std::vector<DirectoryEntry>> entries() override { return directory_.entries(path_); }
+  Expected<void> change(const AttributeChange& change) override { return directory_.change(handle_, change); }
 
  private:
   ~PlainFile() override { directory_.close(handle_); }
@@ -94,5 +95,15 @@ Expected<void> PlainFileSystem::rename(std::string_view from, std::string_view t
 }
 
 Expected<std::string> PlainFileSystem::read_link(std::string_view path) { return directory_->read_link(path); }
+
+Expected<void> PlainFileSystem::change(std::string_view path, const AttributeChange& change, bool follow) {
+  return directory_->change(path, change, follow);
+}
+
+Expected<void> PlainFileSystem::link(std::string_view from, std::string_view to) { return directory_->link(from, to); }
+
+Expected<void> PlainFileSystem::make_symbolic_link(std::string_view target, std::string_view path) {
+  return directory_->make_symbolic_link(target, path);
+}
 
 }  // namespace coffer::kernel::fs

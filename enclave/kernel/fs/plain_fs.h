@@ -21,6 +21,10 @@ class PlainFileSystem final : public FileSystem {
   Expected<void> remove(std::string_view path, bool directory) override;
   Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) override;
   Expected<std::string> read_link(std::string_view path) override;
+  bool has_host_links() const override { return true; }
+  Expected<void> change(std::string_view path, const AttributeChange& change, bool follow) override;
+  Expected<void> link(std::string_view from, std::string_view to) override;
+  Expected<void> make_symbolic_link(std::string_view target, std::string_view path) override;
   // Writes go straight to the host's page cache, so there is nothing of the kernel's own to flush.
   Expected<void> sync() override { return {}; }
   std::uint64_t magic() const override { return 0xEF53; }  // EXT4_SUPER_MAGIC, what programs expect of a disk

@@ -16,6 +16,8 @@ namespace coffer::kernel::fs {
 
 namespace {
 
+constexpr std::uint32_t kMostNames = 65000;  // of one file
+
 class RamFile final : public File {
  public:
   RamFile(Ref<RamNode> node, SpinLock& tree_lock) : node_(std::move(node)), tree_lock_(tree_lock) {}
@@ -42,8 +44,7 @@ class RamFile final : public File {
     LockGuard guard(tree_lock_);
     list.reserve(node_->children.size());
     for (const RamNode::Child& child : node_->children) {
-      list.push_back(
-          {child.name, child.node->inode(), child.node->is_directory() ? std::uint8_t{DT_DIR} : std::uint8_t{DT_REG}});
+      list.push_back({child.name, child.node->inode(), static_cast<std::uint8_t>(IFTODT(child.node->type()))});
     }
     return list;
   }
@@ -100,7 +101,7 @@ RamFileSystem::~RamFileSystem() = default;
 Expected<Ref<RamNode>> RamFileSystem::find(std::string_view path) const {
   Ref<RamNode> node = root_;
   while (!path.empty()) {
-    if (!node->is_directory()) return error(ENOTDIR);
+    if (!node->is_directory()) return error(node->is_link() ? ELOOP : ENOTDIR);
     const std::size_t slash = path.find('/');
     const RamNode::Child* child = node->child(path.substr(0, slash));
     if (child == nullptr) return error(ENOENT);
@@ -115,14 +116,19 @@ Expected<Ref<RamNode>> RamFileSystem::find_parent(std::string_view path, std::st
   const std::size_t slash = path.rfind('/');
   *name = path.substr(slash + 1);  // npos + 1 is 0
   auto parent = find(slash == std::string_view::npos ? std::string_view() : path.substr(0, slash));
-  if (parent && !(*parent)->is_directory()) return error(ENOTDIR);
+  if (parent && !(*parent)->is_directory()) return error((*parent)->is_link() ? ELOOP : ENOTDIR);
   return parent;
 }
 
-Expected<Ref<RamNode>> RamFileSystem::make(RamNode& parent, std::string_view name, std::uint32_t mode) {
-  if (parent.unlinked) return error(ENOENT);
-  if (!budget_->take_node()) return error(ENOSPC);
-  Ref<RamNode> node(new RamNode(budget_, mode, {}));
+Expected<Ref<RamNode>> RamFileSystem::make(RamNode& parent, std::string_view name, std::uint32_t mode,
+                                           std::string_view link_target) {
+  if (parent.names == 0) return error(ENOENT);
+  for (std::size_t taken = 0; taken < nodes_for(link_target); ++taken) {
+    if (budget_->take_node()) continue;
+    for (; taken > 0; --taken) budget_->give_back_node();
+    return error(ENOSPC);
+  }
+  Ref<RamNode> node(new RamNode(budget_, mode, {}, link_target));
   parent.children.push_back({std::string(name), node});
   return node;
 }
@@ -144,6 +150,7 @@ Expected<Ref<File>> RamFileSystem::open(std::string_view path, int open_flags, s
     }
   }
   if (!node) return error(node.error());
+  if ((*node)->is_link()) return error(ELOOP);
   if ((*node)->is_directory() && (writes || (open_flags & O_CREAT) != 0)) return error(EISDIR);
   if (!(*node)->is_directory() && (open_flags & O_DIRECTORY) != 0) return error(ENOTDIR);
   if (made || ((open_flags & O_TRUNC) != 0 && writes)) {
@@ -152,14 +159,30 @@ Expected<Ref<File>> RamFileSystem::open(std::string_view path, int open_flags, s
   return Ref<File>(new RamFile(*node, tree_lock_));
 }
 
+Expected<Ref<RamNode>> RamFileSystem::find_unlocked(std::string_view path, bool follow_last) const {
+  LockGuard guard(tree_lock_);
+  auto node = find(path);
+  if (node && (*node)->is_link() && follow_last) return error(ELOOP);
+  return node;
+}
+
 Expected<FileStatus> RamFileSystem::status(std::string_view path) {
-  Expected<Ref<RamNode>> node;
-  {
-    LockGuard guard(tree_lock_);
-    node = find(path);
-  }
+  const auto node = find_unlocked(path, true);
   if (!node) return error(node.error());
   return (*node)->status();
+}
+
+Expected<FileStatus> RamFileSystem::link_status(std::string_view path) {
+  const auto node = find_unlocked(path, false);
+  if (!node) return error(node.error());
+  return (*node)->status();
+}
+
+Expected<void> RamFileSystem::change(std::string_view path, const AttributeChange& change, bool follow) {
+  const auto node = find_unlocked(path, follow);
+  if (!node) return error(node.error());
+  (*node)->change(change, realtime_now());
+  return {};
 }
 
 Expected<void> RamFileSystem::make_directory(std::string_view path, std::uint32_t mode) {
@@ -189,7 +212,7 @@ Expected<void> RamFileSystem::remove(std::string_view path, bool directory) {
   if (directory && !removed->is_directory()) return error(ENOTDIR);
   if (!directory && removed->is_directory()) return error(EISDIR);
   if (!removed->children.empty()) return error(ENOTEMPTY);
-  removed->unlinked = true;
+  removed->names -= 1;
   (*parent)->children.erase((*parent)->children.begin() + (child - (*parent)->children.data()));
   return {};
 }
@@ -216,7 +239,7 @@ Expected<void> RamFileSystem::rename(std::string_view from, std::string_view to,
     if (!moved->is_directory() && target->node->is_directory()) return error(EISDIR);
     if (!target->node->children.empty()) return error(ENOTEMPTY);
     replaced = std::move(target->node);
-    replaced->unlinked = true;
+    replaced->names -= 1;
     target->node = moved;
   } else {
     (*new_parent)->children.push_back({std::string(new_name), moved});
@@ -227,10 +250,41 @@ Expected<void> RamFileSystem::rename(std::string_view from, std::string_view to,
 }
 
 Expected<std::string> RamFileSystem::read_link(std::string_view path) {
-  LockGuard guard(tree_lock_);
-  const auto node = find(path);
+  const auto node = find_unlocked(path, false);
   if (!node) return error(node.error());
-  return error(EINVAL);  // there are no symbolic links here
+  if (!(*node)->is_link()) return error(EINVAL);
+  return (*node)->link_target();
+}
+
+Expected<void> RamFileSystem::link(std::string_view from, std::string_view to) {
+  LockGuard guard(tree_lock_);
+  const auto node = find(from);
+  if (!node) return error(node.error());
+  if ((*node)->is_directory()) return error(EPERM);
+  std::string_view name;
+  const auto parent = find_parent(to, &name);
+  if (!parent) return error(parent.error());
+  if ((*parent)->child(name) != nullptr) return error(EEXIST);
+  if ((*parent)->names == 0) return error(ENOENT);
+  if ((*node)->names == kMostNames) return error(EMLINK);
+  (*node)->names += 1;
+  (*parent)->children.push_back({std::string(name), *node});
+  return {};
+}
+
+Expected<void> RamFileSystem::make_symbolic_link(std::string_view target, std::string_view path) {
+  const Timestamp now = realtime_now();
+  Expected<Ref<RamNode>> node;
+  {
+    LockGuard guard(tree_lock_);
+    std::string_view name;
+    const auto parent = find_parent(path, &name);
+    if (!parent) return error(parent.error());
+    if ((*parent)->child(name) != nullptr) return error(EEXIST);
+    node = make(**parent, name, S_IFLNK | 0777, target);
+  }
+  if (!node) return error(node.error());
+  return (*node)->truncate(0, now);  // sets the time stamps
 }
 
 }  // namespace coffer::kernel::fs

@@ -33,7 +33,11 @@ class RamFileSystem final : public FileSystem {
   Expected<void> make_directory(std::string_view path, std::uint32_t mode) override;
   Expected<void> remove(std::string_view path, bool directory) override;
   Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) override;
+  Expected<FileStatus> link_status(std::string_view path) override;
   Expected<std::string> read_link(std::string_view path) override;
+  Expected<void> change(std::string_view path, const AttributeChange& change, bool follow) override;
+  Expected<void> link(std::string_view from, std::string_view to) override;
+  Expected<void> make_symbolic_link(std::string_view target, std::string_view path) override;
   Expected<void> sync() override { return {}; }
 
   // Shared by all nodes, which outlive the file system as long as they are open.
@@ -53,10 +57,13 @@ class RamFileSystem final : public FileSystem {
   };
 
  private:
-  // All with tree_lock_ held.
+  Expected<Ref<RamNode>> find_unlocked(std::string_view path, bool follow_last) const;
+  // All with tree_lock_ held. ELOOP where a symbolic link is on the way: it is the caller of the file system that
+  // follows (links.h). What find() finds may be one itself.
   Expected<Ref<RamNode>> find(std::string_view path) const;
   Expected<Ref<RamNode>> find_parent(std::string_view path, std::string_view* name) const;
-  Expected<Ref<RamNode>> make(RamNode& parent, std::string_view name, std::uint32_t mode);
+  Expected<Ref<RamNode>> make(RamNode& parent, std::string_view name, std::uint32_t mode,
+                              std::string_view link_target = {});
 
   mutable SpinLock tree_lock_;  // guards every directory's children; short, and nothing in it calls the host
   Ref<Budget> budget_;

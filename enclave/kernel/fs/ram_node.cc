@@ -17,17 +17,25 @@ constexpr std::uint64_t kLargestFile = std::uint64_t{1} << 36;
 
 }  // namespace
 
-RamNode::RamNode(Ref<RamFileSystem::Budget> budget, std::uint32_t mode, Timestamp now)
-    : inode_(next_inode.fetch_add(1)), budget_(std::move(budget)), mode_(mode), mtime_(now), ctime_(now), atime_(now) {}
+RamNode::RamNode(Ref<RamFileSystem::Budget> budget, std::uint32_t mode, Timestamp now, std::string_view link_target)
+    : inode_(next_inode.fetch_add(1)),
+      link_target_(link_target),
+      budget_(std::move(budget)),
+      mode_(mode),
+      mtime_(now),
+      ctime_(now),
+      atime_(now) {}
 
 RamNode::~RamNode() {
   for (std::byte* block : blocks_) {
     if (block != nullptr) budget_->give_back_block(block);
   }
-  budget_->give_back_node();
+  for (std::size_t i = 0; i < nodes_for(link_target_); ++i) budget_->give_back_node();
 }
 
 bool RamNode::is_directory() const { return type() == S_IFDIR; }
+
+bool RamNode::is_link() const { return type() == S_IFLNK; }
 
 // The type never changes, so it needs no lock.
 std::uint32_t RamNode::type() const { return mode_ & S_IFMT; }
@@ -41,9 +49,9 @@ FileStatus RamNode::status() {
   LockGuard guard(lock_);
   FileStatus status;
   status.inode = inode_;
-  status.size = size_;
+  status.size = is_link() ? link_target_.size() : size_;
   status.mode = mode_;
-  status.links = unlinked ? 0 : (is_directory() ? 2 : 1);
+  status.links = is_directory() && names != 0 ? 2 : names.load();
   status.mtime_s = mtime_.seconds;
   status.mtime_ns = mtime_.nanoseconds;
   status.ctime_s = ctime_.seconds;

@@ -10,12 +10,17 @@
 
 namespace coffer::kernel::fs {
 
+// How much of the budget's nodes one takes: long targets of links more.
+inline std::size_t nodes_for(std::string_view link_target) { return 1 + link_target.size() / 512; }
+
 class RamNode final : public Shared {
  public:
-  // The budget has one node taken for it.
-  RamNode(Ref<RamFileSystem::Budget> budget, std::uint32_t mode, Timestamp now);
+  // The budget has nodes_for(link_target) taken for it.
+  RamNode(Ref<RamFileSystem::Budget> budget, std::uint32_t mode, Timestamp now, std::string_view link_target = {});
 
   [[nodiscard]] bool is_directory() const;
+  [[nodiscard]] bool is_link() const;
+  [[nodiscard]] const std::string& link_target() const { return link_target_; }
   [[nodiscard]] FileStatus status();
   [[nodiscard]] Expected<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into);
   [[nodiscard]] Expected<std::size_t> write_at(std::uint64_t offset, std::span<const std::byte> from, Timestamp now);
@@ -30,7 +35,7 @@ class RamNode final : public Shared {
   };
   // Guarded by the file system's tree lock.
   std::vector<Child> children;
-  std::atomic<bool> unlinked{false};
+  std::atomic<std::uint32_t> names{1};  // how many children it is; written under the tree lock
   [[nodiscard]] Child* child(std::string_view name);
   [[nodiscard]] std::uint64_t inode() const { return inode_; }
   [[nodiscard]] std::uint32_t type() const;
@@ -40,6 +45,7 @@ class RamNode final : public Shared {
   Expected<std::size_t> write_locked(std::uint64_t offset, std::span<const std::byte> from, Timestamp now);
 
   const std::uint64_t inode_;
+  const std::string link_target_;  // symbolic links
   Ref<RamFileSystem::Budget> budget_;
   SleepLock lock_;  // guards what follows; copies under it may be long
   std::uint32_t mode_;

@@ -1,6 +1,7 @@
 #include "enclave/kernel/fs/vfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "enclave/kernel/core/locks.h"
 
@@ -36,6 +37,30 @@ Expected<std::size_t> File::write_stream(std::span<const std::byte> from, bool /
   return write_at(0, from);
 }
 
-Expected<void> File::change(const AttributeChange& /*change*/) { return error(EPERM); }
+Expected<void> File::change(const AttributeChange& /*change*/) { return error(EOPNOTSUPP); }
+
+Expected<void> FileSystem::change(std::string_view path, const AttributeChange& change, bool follow) {
+  const auto file = open(path, O_RDONLY | (follow ? 0 : O_NOFOLLOW), 0);
+  if (!file) return error(file.error());
+  return (*file)->change(change);
+}
+
+Expected<void> FileSystem::link(std::string_view /*from*/, std::string_view /*to*/) { return error(EPERM); }
+
+Expected<void> FileSystem::make_symbolic_link(std::string_view /*target*/, std::string_view /*path*/) {
+  return error(EPERM);
+}
+
+Expected<void> HostDirectory::change(Handle /*handle*/, const AttributeChange& /*change*/) { return error(EPERM); }
+
+Expected<void> HostDirectory::change(std::string_view /*path*/, const AttributeChange& /*change*/, bool /*follow*/) {
+  return error(EPERM);
+}
+
+Expected<void> HostDirectory::link(std::string_view /*from*/, std::string_view /*to*/) { return error(EPERM); }
+
+Expected<void> HostDirectory::make_symbolic_link(std::string_view /*target*/, std::string_view /*path*/) {
+  return error(EPERM);
+}
 
 }  // namespace coffer::kernel::fs

@@ -143,7 +143,7 @@ class File : public Shared {
   virtual std::uint64_t changes_at_ns() { return ~std::uint64_t{0}; }
   virtual Socket* as_socket() { return nullptr; }
   virtual Epoll* as_epoll() { return nullptr; }
-  // EPERM where the file system does not store what is to be changed (the default).
+  // EOPNOTSUPP where the file system does not store what is to be changed (the default).
   virtual Expected<void> change(const AttributeChange& change);
 };
 
@@ -160,9 +160,17 @@ class FileSystem {
   virtual Expected<std::string> read_link(std::string_view path) = 0;
   // status() that does not follow a last symbolic link; the same where there are none (the default).
   virtual Expected<FileStatus> link_status(std::string_view path) { return status(path); }
-  // True where symbolic links are the kernel's own (/proc, /dev), so that it follows them itself; links of other file
-  // systems are resolved by whoever stores them, or not at all.
+  // True where symbolic links are the kernel's own (/proc, /dev), some of which stand for more than their text.
   virtual bool has_own_links() const { return false; }
+  // True where the host can have made the links, which then lead nowhere but to places of the same file system.
+  // A file system may follow such links itself; where it does not, it answers ELOOP or EXDEV, and links.h follows.
+  virtual bool has_host_links() const { return false; }
+  // Of a last symbolic link itself where `follow` is false. What open() of the path can change, unless overridden.
+  virtual Expected<void> change(std::string_view path, const AttributeChange& change, bool follow);
+  // `to` becomes one more name of the file `from`, a last symbolic link not being followed. EPERM without an override.
+  virtual Expected<void> link(std::string_view from, std::string_view to);
+  // EPERM without an override. `target` is not empty.
+  virtual Expected<void> make_symbolic_link(std::string_view target, std::string_view path);
   // f_type of statfs(), a *_MAGIC of <linux/magic.h>; only for programs that ask what kind of file system this is.
   virtual std::uint64_t magic() const { return 0x01021994; }  // TMPFS_MAGIC
   // Everything that was written reaches the host's disk; called at exit too.
@@ -193,6 +201,12 @@ class HostDirectory {
   virtual Expected<std::string> read_link(std::string_view path) = 0;
   virtual Expected<std::vector<DirectoryEntry>> entries(std::string_view path) = 0;
   virtual Expected<void> sync_directory(std::string_view path) = 0;
+  // What only plain mounts ask for; EPERM without an override. Of last symbolic links themselves where `follow` is
+  // false; link() never follows one.
+  virtual Expected<void> change(Handle handle, const AttributeChange& change);
+  virtual Expected<void> change(std::string_view path, const AttributeChange& change, bool follow);
+  virtual Expected<void> link(std::string_view from, std::string_view to);
+  virtual Expected<void> make_symbolic_link(std::string_view target, std::string_view path);
 };
 
 }  // namespace coffer::kernel::fs

@@ -83,8 +83,40 @@ std::int64_t sys_readlinkat(const SyscallArguments& arguments) {
   return read_link(arguments.a[0], arguments.a[1], arguments.a[2], arguments.a[3]);
 }
 
-// No file system here makes links or nodes: EPERM is what Linux answers then.
-std::int64_t sys_refuse_link(const SyscallArguments& /*arguments*/) { return -EPERM; }
+std::int64_t link_name(std::uint64_t old_base, std::uint64_t old_path, std::uint64_t new_base, std::uint64_t new_path,
+                       int flags) {
+  // AT_EMPTY_PATH would name a file without a name again, which no host can do for an enclave.
+  if ((flags & ~AT_SYMLINK_FOLLOW) != 0) return -EINVAL;
+  const auto from = user_location(old_base, old_path);
+  if (!from) return -from.error();
+  const auto to = user_location(new_base, new_path);
+  if (!to) return -to.error();
+  return answer(files().link(*from, *to, (flags & AT_SYMLINK_FOLLOW) != 0));
+}
+std::int64_t sys_link(const SyscallArguments& arguments) {
+  return link_name(kHere, arguments.a[0], kHere, arguments.a[1], 0);
+}
+std::int64_t sys_linkat(const SyscallArguments& arguments) {
+  return link_name(arguments.a[0], arguments.a[1], arguments.a[2], arguments.a[3], as_int(arguments.a[4]));
+}
+
+std::int64_t make_symbolic_link(std::uint64_t target, std::uint64_t base, std::uint64_t path) {
+  const auto text = user_path(target);
+  if (!text) return -text.error();
+  const std::string kept(*text);  // checked once, and not read again
+  const auto location = user_location(base, path);
+  if (!location) return -location.error();
+  return answer(files().make_symbolic_link(kept, *location));
+}
+std::int64_t sys_symlink(const SyscallArguments& arguments) {
+  return make_symbolic_link(arguments.a[0], kHere, arguments.a[1]);
+}
+std::int64_t sys_symlinkat(const SyscallArguments& arguments) {
+  return make_symbolic_link(arguments.a[0], arguments.a[1], arguments.a[2]);
+}
+
+// No file system here makes nodes: EPERM is what Linux answers then.
+std::int64_t sys_refuse_node(const SyscallArguments& /*arguments*/) { return -EPERM; }
 
 std::int64_t sys_getcwd(const SyscallArguments& arguments) {
   const std::string directory = files().working_directory();
@@ -117,11 +149,11 @@ std::int64_t sys_umask(const SyscallArguments& arguments) {
   return files().umask.exchange(static_cast<std::uint32_t>(arguments.a[0]) & 0777);
 }
 
-// --- attributes: stored by /tmp alone. Elsewhere a mode that would change nothing is accepted, another is EPERM; times
-// --- are accepted and left as they are, because the host keeps its own and could not be believed anyway.
+// --- attributes: of files and folders of mounts and /tmp. Of what stores none (streams, pipes, devices) a mode that
+// --- would change nothing is accepted, another is EPERM, and times are accepted and forgotten.
 
 std::int64_t change_mode(const Expected<fs::FileStatus>& now, std::uint32_t mode, const Expected<void>& changed) {
-  if (changed || changed.error() != EPERM) return answer(changed);
+  if (changed || changed.error() != EOPNOTSUPP) return answer(changed);
   if (now && (now->mode & 07777) == mode) return 0;
   return -EPERM;
 }
@@ -131,7 +163,7 @@ std::int64_t change_mode_at(std::uint64_t base, std::uint64_t path, std::uint64_
   fs::AttributeChange change;
   change.set_mode = true;
   change.mode = static_cast<std::uint32_t>(mode) & 07777;
-  return change_mode(files().status(*location, true), change.mode, files().change(*location, change));
+  return change_mode(files().status(*location, true), change.mode, files().change(*location, change, true));
 }
 std::int64_t sys_chmod(const SyscallArguments& arguments) {
   return change_mode_at(kHere, arguments.a[0], arguments.a[1]);
@@ -210,7 +242,7 @@ Expected<fs::AttributeChange> times_from_user(std::uint64_t address) {
 }
 
 std::int64_t accept_times(const Expected<void>& changed) {
-  return changed || changed.error() == EPERM ? 0 : -changed.error();
+  return changed || changed.error() == EOPNOTSUPP ? 0 : -changed.error();
 }
 
 std::int64_t sys_utimensat(const SyscallArguments& arguments) {
@@ -225,7 +257,8 @@ std::int64_t sys_utimensat(const SyscallArguments& arguments) {
   }
   const auto location = user_location(arguments.a[0], arguments.a[1]);
   if (!location) return -location.error();
-  return accept_times(files().change(*location, *change));
+  const bool follow_last = (as_int(arguments.a[3]) & AT_SYMLINK_NOFOLLOW) == 0;
+  return accept_times(files().change(*location, *change, follow_last));
 }
 
 // Extended attributes are stored nowhere: what Linux answers on such file systems.
@@ -285,12 +318,12 @@ constexpr SyscallEntry kPaths[] = {
     {SYS_renameat2, "renameat2", "olddirfd, old, newdirfd, new, flags", sys_renameat2, kHostErrno},
     {SYS_readlink, "readlink", "path, buf, size", sys_readlink, kHostTarget},
     {SYS_readlinkat, "readlinkat", "dirfd, path, buf, size", sys_readlinkat, kHostTarget},
-    {SYS_link, "link", "old, new", sys_refuse_link, ""},
-    {SYS_linkat, "linkat", "olddirfd, old, newdirfd, new, flags", sys_refuse_link, ""},
-    {SYS_symlink, "symlink", "target, path", sys_refuse_link, ""},
-    {SYS_symlinkat, "symlinkat", "target, newdirfd, path", sys_refuse_link, ""},
-    {SYS_mknod, "mknod", "path, mode, dev", sys_refuse_link, ""},
-    {SYS_mknodat, "mknodat", "dirfd, path, mode, dev", sys_refuse_link, ""},
+    {SYS_link, "link", "old, new", sys_link, kHostErrno},
+    {SYS_linkat, "linkat", "olddirfd, old, newdirfd, new, flags", sys_linkat, kHostErrno},
+    {SYS_symlink, "symlink", "target, path", sys_symlink, kHostErrno},
+    {SYS_symlinkat, "symlinkat", "target, newdirfd, path", sys_symlinkat, kHostErrno},
+    {SYS_mknod, "mknod", "path, mode, dev", sys_refuse_node, ""},
+    {SYS_mknodat, "mknodat", "dirfd, path, mode, dev", sys_refuse_node, ""},
     {SYS_getcwd, "getcwd", "buf, size", sys_getcwd, ""},
     {SYS_chdir, "chdir", "path", sys_chdir, kHostStatus},
     {SYS_fchdir, "fchdir", "fd", sys_fchdir, kHostStatus},

@@ -413,31 +413,6 @@ TEST_F(FileCalls, StatusComesInAllItsForms) {
   EXPECT_LT(open("/data/escape"), 0);
 }
 
-TEST_F(FileCalls, AttributesAreStoredInMemoryOnly) {
-  ASSERT_EQ(store("/tmp/file", "x"), 1);
-  EXPECT_EQ(call(SYS_chmod, "/tmp/file", 0600), 0);
-  timespec times[2] = {{1000, 1}, {2000, 2}};
-  EXPECT_EQ(call(SYS_utimensat, AT_FDCWD, "/tmp/file", times, 0), 0);
-  struct stat status{};
-  EXPECT_EQ(call(SYS_stat, "/tmp/file", &status), 0);
-  EXPECT_EQ(status.st_mode, S_IFREG | 0600u);
-  EXPECT_EQ(status.st_mtim.tv_sec, 2000);
-  times[0].tv_nsec = 1'000'000'000;
-  EXPECT_EQ(call(SYS_utimensat, AT_FDCWD, "/tmp/file", times, 0), -EINVAL);
-  ASSERT_EQ(store("/data/file", "x"), 1);
-  EXPECT_EQ(call(SYS_chmod, "/data/file", 0777), -EPERM);
-  EXPECT_EQ(call(SYS_chmod, "/data/file", 0644), 0);
-  EXPECT_EQ(call(SYS_chown, "/data/file", fs::kFileOwner, -1), 0);
-  EXPECT_EQ(call(SYS_chown, "/data/file", 0, 0), -EPERM);
-  EXPECT_EQ(call(SYS_utimensat, AT_FDCWD, "/data/file", nullptr, 0), 0);
-  EXPECT_EQ(call(SYS_utimensat, AT_FDCWD, "/data/missing", nullptr, 0), -ENOENT);
-  EXPECT_EQ(call(SYS_umask, 077), 022);
-  ASSERT_EQ(store("/tmp/masked", "x"), 1);
-  EXPECT_EQ(call(SYS_stat, "/tmp/masked", &status), 0);
-  EXPECT_EQ(status.st_mode, S_IFREG | 0600u);
-  EXPECT_EQ(call(SYS_symlink, "a", "/tmp/b"), -EPERM);
-}
-
 TEST_F(FileCalls, LocksConflictBetweenDescriptionsOnly) {
   const auto one = open("/data/locked", O_CREAT | O_RDWR);
   const auto two = open("/data/locked", O_RDWR);

@@ -117,6 +117,7 @@ void plain_files(int round) {
     if (got >= 0) must(::lseek(fd, 0, SEEK_CUR) == before + got);
     struct stat status{};
     if (::fstat(fd, &status) == 0) must(status.st_size >= 0 && status.st_mtim.tv_nsec < 1'000'000'000);
+    (void)::fchmod(fd, 0600);
     (void)!::ftruncate(fd, 100);
     (void)::fsync(fd);
     (void)::close(fd);
@@ -126,6 +127,14 @@ void plain_files(int round) {
   Guarded<300> target;
   const ssize_t length = ::readlink("/plain/link", target.data(), 300);
   target.check(length);
+  (void)::chmod("/plain/file", 0640);
+  const timespec times[2] = {{1, 2}, {3, 4}};
+  (void)::utimensat(AT_FDCWD, "/plain/file", times, AT_SYMLINK_NOFOLLOW);
+  (void)::symlink("file", "/plain/link");
+  (void)::symlink("/plain/loop", "/plain/loop");
+  if (const int behind_links = ::open("/plain/loop/file", O_RDONLY); behind_links >= 0) (void)::close(behind_links);
+  (void)::link("/plain/file", "/plain/second");
+  (void)::unlink("/plain/second");
   (void)::mkdir("/plain/folder", 0700);
   (void)::rename("/plain/file", "/plain/other");
   (void)::unlink("/plain/other");

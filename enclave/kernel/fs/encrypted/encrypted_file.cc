@@ -1,7 +1,6 @@
 #include "enclave/kernel/fs/encrypted/encrypted_file.h"
 
 #include <errno.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -20,7 +19,6 @@ namespace {
 constexpr std::size_t kBlocksPastCache = 8;  // from here on reads and writes do not go through the cache
 constexpr std::size_t kFirstReadAhead = 4;   // blocks; doubles
 constexpr std::size_t kMaxDirectRead = 256 * kBlockSize;
-constexpr std::uint32_t kPermissionBits = 07777;
 
 }  // namespace
 
@@ -185,14 +183,7 @@ Expected<std::vector<DirectoryEntry>> EncryptedFile::entries() {
 Expected<void> EncryptedFile::change(const AttributeChange& change) {
   LockGuard guard(system_.lock_);
   if (system_.volume_->read_only()) return error(EROFS);
-  encrypted::InodeRecord& record = object_->record;
-  system_.volume_->stamp(*object_);
-  if (change.set_mode) record.mode = (record.mode & S_IFMT) | (change.mode & kPermissionBits);
-  if (change.set_mtime) {
-    record.mtime_s = change.mtime_s;
-    record.mtime_ns = change.mtime_ns;
-  }
-  object_->record_dirty = object_->record_dirty || change.set_mode || change.set_mtime;
+  apply_change(*system_.volume_, *object_, change);
   return {};
 }
 

@@ -13,6 +13,9 @@ namespace coffer::kernel::fs {
 
 [[nodiscard]] FileStatus status_of(std::uint64_t inode, const encrypted::InodeRecord& record, bool orphan);
 
+// Modes and modification times; access times are not stored. With the mount's lock held.
+void apply_change(encrypted::Volume& volume, encrypted::Object& object, const AttributeChange& change);
+
 class EncryptedFile final : public File {
  public:
   // Takes over one use of the object.

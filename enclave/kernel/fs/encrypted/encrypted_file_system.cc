@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <utility>
 
 #include "enclave/kernel/fs/encrypted/directory.h"
@@ -30,13 +31,24 @@ FileStatus status_of(std::uint64_t inode, const InodeRecord& record, bool orphan
   status.inode = inode;
   status.size = record.size;
   status.mode = record.mode;
-  status.links = S_ISDIR(record.mode) ? 2 : 1;
+  status.links = S_ISDIR(record.mode) ? 2 : 1 + record.more_names;
   if (orphan) status.links = 0;
   status.mtime_s = status.atime_s = record.mtime_s;
   status.ctime_s = record.ctime_s;
   status.mtime_ns = status.atime_ns = record.mtime_ns;
   status.ctime_ns = record.ctime_ns;
   return status;
+}
+
+void apply_change(Volume& volume, Object& object, const AttributeChange& change) {
+  InodeRecord& record = object.record;
+  volume.stamp(object);
+  if (change.set_mode) record.mode = (record.mode & S_IFMT) | (change.mode & kPermissionBits);
+  if (change.set_mtime) {
+    record.mtime_s = change.mtime_s;
+    record.mtime_ns = change.mtime_ns;
+  }
+  object.record_dirty = object.record_dirty || change.set_mode || change.set_mtime;
 }
 
 // An object in use for as long as this lives. The mount's lock is held throughout.
@@ -90,7 +102,7 @@ Expected<EncryptedFileSystem::Place> EncryptedFileSystem::find_parent(std::strin
   auto here = Use::of(*volume_, encrypted::kRootInode);
   if (!here) return error(here.error());
   for (;;) {
-    if (!(*here)->is_directory()) return error(ENOTDIR);
+    if (!(*here)->is_directory()) return error((*here)->is_link() ? ELOOP : ENOTDIR);
     const std::size_t slash = path.find('/');
     if (slash == std::string_view::npos) return Place{std::move(*here), path};
     auto entry = Directory(volume_->forest(), **here).find(path.substr(0, slash));
@@ -99,6 +111,19 @@ Expected<EncryptedFileSystem::Place> EncryptedFileSystem::find_parent(std::strin
     if (!here) return error(here.error());
     path.remove_prefix(slash + 1);
   }
+}
+
+// Where a new name can be put.
+Expected<EncryptedFileSystem::Place> EncryptedFileSystem::find_room(std::string_view path) {
+  if (path.empty()) return error(EEXIST);
+  if (volume_->read_only()) return error(EROFS);
+  auto place = find_parent(path);
+  if (!place) return place;
+  if (place->name.size() > encrypted::kMaxName) return error(ENAMETOOLONG);
+  const auto existing = Directory(volume_->forest(), *place->directory).find(place->name);
+  if (existing) return error(EEXIST);
+  if (existing.error() != ENOENT) return error(existing.error());
+  return place;
 }
 
 Expected<std::uint64_t> EncryptedFileSystem::find_inode(std::string_view path) {
@@ -137,6 +162,7 @@ Expected<Ref<File>> EncryptedFileSystem::open_inode(std::uint64_t inode, int ope
   if (!use) return error(use.error());
   const bool writable = (open_flags & O_ACCMODE) != O_RDONLY;
   const bool truncates = (open_flags & O_TRUNC) != 0;
+  if ((*use)->is_link()) return error(ELOOP);  // the caller of the file system follows (links.h)
   if ((*use)->is_directory()) {
     if (writable || truncates || (open_flags & O_CREAT) != 0) return error(EISDIR);
   } else if ((open_flags & O_DIRECTORY) != 0) {
@@ -164,35 +190,40 @@ Expected<Ref<File>> EncryptedFileSystem::create_file(Place& place, std::uint32_t
   return Ref<EncryptedFile>(new EncryptedFile(*this, *object, writable));
 }
 
-Expected<FileStatus> EncryptedFileSystem::status(std::string_view path) {
+Expected<FileStatus> EncryptedFileSystem::status_at(std::string_view path, bool follow_last) {
   LockGuard guard(lock_);
   auto inode = find_inode(path);
   if (!inode) return error(inode.error());
   auto record = volume_->record_of(*inode);
   if (!record) return error(record.error());
+  if (follow_last && S_ISLNK(record->mode)) return error(ELOOP);
   return status_of(*inode, *record, false);
 }
 
+Expected<FileStatus> EncryptedFileSystem::status(std::string_view path) { return status_at(path, true); }
+
+Expected<FileStatus> EncryptedFileSystem::link_status(std::string_view path) { return status_at(path, false); }
+
 Expected<void> EncryptedFileSystem::make_directory(std::string_view path, std::uint32_t mode) {
   LockGuard guard(lock_);
-  if (path.empty()) return error(EEXIST);
-  if (volume_->read_only()) return error(EROFS);
-  auto place = find_parent(path);
+  auto place = find_room(path);
   if (!place) return error(place.error());
-  if (place->name.size() > encrypted::kMaxName) return error(ENAMETOOLONG);
-  Directory parent(volume_->forest(), *place->directory);
-  auto existing = parent.find(place->name);
-  if (existing) return error(EEXIST);
-  if (existing.error() != ENOENT) return error(existing.error());
   auto object = volume_->create(S_IFDIR | (mode & kPermissionBits));
   if (!object) return error(object.error());
   Use use(*volume_, *object);
+  Directory parent(volume_->forest(), *place->directory);
   if (auto added = parent.add(place->name, {use->number, DT_DIR}); !added) {
     (void)volume_->drop(*use);
     return added;
   }
   volume_->touch(*place->directory);
   return volume_->commit(nullptr, Volume::Durability::kEnclave);
+}
+
+// One name of the object is gone, or about to be.
+Expected<void> EncryptedFileSystem::give_up_name(Object& object) {
+  const std::uint32_t more = object.record.more_names;
+  return more == 0 ? volume_->drop(object) : volume_->set_more_names(object, more - 1);
 }
 
 Expected<void> EncryptedFileSystem::remove(std::string_view path, bool directory) {
@@ -209,7 +240,7 @@ Expected<void> EncryptedFileSystem::remove(std::string_view path, bool directory
   if ((*use)->is_directory() != directory) return error(directory ? ENOTDIR : EISDIR);
   if (directory && !Directory(volume_->forest(), **use).empty()) return error(ENOTEMPTY);
   if (auto removed = parent.remove(place->name); !removed) return removed;
-  if (auto dropped = volume_->drop(**use); !dropped) {
+  if (auto dropped = give_up_name(**use); !dropped) {
     (void)parent.add(place->name, *entry);
     return dropped;
   }
@@ -237,7 +268,7 @@ Expected<void> EncryptedFileSystem::replace_target(Place& from, Place& to, std::
   if ((*old)->is_directory() != moves_directory) return error(moves_directory ? ENOTDIR : EISDIR);
   if (moves_directory && !Directory(volume_->forest(), **old).empty()) return error(ENOTEMPTY);
   if (auto replaced = target.replace(to.name, *entry); !replaced) return replaced;
-  if (auto dropped = volume_->drop(**old); !dropped) {
+  if (auto dropped = give_up_name(**old); !dropped) {
     (void)target.replace(to.name, *existing);
     return dropped;
   }
@@ -270,7 +301,73 @@ Expected<void> EncryptedFileSystem::rename(std::string_view from, std::string_vi
 Expected<std::string> EncryptedFileSystem::read_link(std::string_view path) {
   LockGuard guard(lock_);
   auto inode = find_inode(path);
-  return error(inode ? EINVAL : inode.error());
+  if (!inode) return error(inode.error());
+  auto use = Use::of(*volume_, *inode);
+  if (!use) return error(use.error());
+  if (!(*use)->is_link()) return error(EINVAL);
+  auto block = volume_->forest().read_block((*use)->tree, 0);
+  if (!block) return error(block.error());
+  if (!*block) return error(EIO);
+  return std::string(reinterpret_cast<const char*>((*block)->data.data()), (*use)->record.size);
+}
+
+Expected<void> EncryptedFileSystem::change(std::string_view path, const AttributeChange& change, bool follow) {
+  LockGuard guard(lock_);
+  auto inode = find_inode(path);
+  if (!inode) return error(inode.error());
+  auto use = Use::of(*volume_, *inode);
+  if (!use) return error(use.error());
+  if (follow && (*use)->is_link()) return error(ELOOP);
+  if (volume_->read_only()) return error(EROFS);
+  apply_change(*volume_, **use, change);
+  volume_->release(use->release(), true);
+  return {};
+}
+
+Expected<void> EncryptedFileSystem::link(std::string_view from, std::string_view to) {
+  LockGuard guard(lock_);
+  auto inode = find_inode(from);
+  if (!inode) return error(inode.error());
+  auto use = Use::of(*volume_, *inode);
+  if (!use) return error(use.error());
+  if ((*use)->is_directory()) return error(EPERM);
+  auto place = find_room(to);
+  if (!place) return error(place.error());
+  const std::uint32_t more = (*use)->record.more_names;
+  if (more >= encrypted::kMaxMoreNames) return error(EMLINK);
+  if (auto counted = volume_->set_more_names(**use, more + 1); !counted) return counted;
+  const auto type = static_cast<std::uint8_t>(IFTODT((*use)->record.mode));
+  if (auto added = Directory(volume_->forest(), *place->directory).add(place->name, {*inode, type}); !added) {
+    (void)volume_->set_more_names(**use, more);
+    return added;
+  }
+  volume_->touch(*place->directory);
+  return volume_->commit(nullptr, Volume::Durability::kEnclave);
+}
+
+Expected<void> EncryptedFileSystem::make_symbolic_link(std::string_view target, std::string_view path) {
+  LockGuard guard(lock_);
+  if (target.empty() || target.size() > encrypted::kMaxLinkTarget) return error(target.empty() ? ENOENT : ENAMETOOLONG);
+  auto place = find_room(path);
+  if (!place) return error(place.error());
+  auto object = volume_->create(S_IFLNK | 0777);
+  if (!object) return error(object.error());
+  Use use(*volume_, *object);
+  auto block = volume_->forest().modify_block(use->tree, 0, true);
+  Expected<void> made = block ? Expected<void>() : error(block.error());
+  if (block) {
+    (*block)->data.fill(std::byte{0});
+    std::memcpy((*block)->data.data(), target.data(), target.size());
+    use->record.size = target.size();
+    made = Directory(volume_->forest(), *place->directory).add(place->name, {use->number, DT_LNK});
+  }
+  if (!made) {
+    (void)volume_->drop(*use);
+    return made;
+  }
+  volume_->touch(*use);
+  volume_->touch(*place->directory);
+  return volume_->commit(&*use, Volume::Durability::kEnclave);
 }
 
 Expected<void> EncryptedFileSystem::sync() {

@@ -60,7 +60,11 @@ class EncryptedFileSystem final : public FileSystem {
   Expected<void> make_directory(std::string_view path, std::uint32_t mode) override;
   Expected<void> remove(std::string_view path, bool directory) override;
   Expected<void> rename(std::string_view from, std::string_view to, unsigned flags) override;
+  Expected<FileStatus> link_status(std::string_view path) override;
   Expected<std::string> read_link(std::string_view path) override;
+  Expected<void> change(std::string_view path, const AttributeChange& change, bool follow) override;
+  Expected<void> link(std::string_view from, std::string_view to) override;
+  Expected<void> make_symbolic_link(std::string_view target, std::string_view path) override;
   Expected<void> sync() override;
 
  private:
@@ -70,7 +74,10 @@ class EncryptedFileSystem final : public FileSystem {
   struct Place;
   class Use;
   [[nodiscard]] Expected<Place> find_parent(std::string_view path);
+  [[nodiscard]] Expected<Place> find_room(std::string_view path);
   [[nodiscard]] Expected<std::uint64_t> find_inode(std::string_view path);
+  [[nodiscard]] Expected<FileStatus> status_at(std::string_view path, bool follow_last);
+  [[nodiscard]] Expected<void> give_up_name(encrypted::Object& object);
   [[nodiscard]] Expected<Ref<File>> open_inode(std::uint64_t inode, int open_flags);
   [[nodiscard]] Expected<Ref<File>> create_file(Place& place, std::uint32_t mode, bool writable);
   [[nodiscard]] Expected<void> replace_target(Place& from, Place& to, std::uint64_t moved, unsigned flags);

@@ -64,7 +64,8 @@ struct BlockIdentity {
 };
 static_assert(sizeof(BlockIdentity) == 24);
 
-// A file or directory: 32 in each block of the inode table, which is itself a tree.
+// A file, directory or symbolic link, whose content is the target: 32 in each block of the inode table, which is itself
+// a tree.
 struct InodeRecord {
   std::uint32_t mode = 0;  // S_IF* and permissions; 0: free
   std::uint32_t height = 0;
@@ -75,9 +76,12 @@ struct InodeRecord {
   std::uint64_t entry_count = 0;  // directories
   std::uint64_t entry_bytes = 0;  // directories: room that the entries take
   std::uint64_t next_free = 0;    // free records: the next one, or 0
-  std::uint8_t reserved[24] = {};
+  std::uint32_t more_names = 0;   // files and links: how many names it has beside the first
+  std::uint8_t reserved[20] = {};
 };
 static_assert(sizeof(InodeRecord) == 128);
+inline constexpr std::uint32_t kMaxMoreNames = 65'000;
+inline constexpr std::uint64_t kMaxLinkTarget = 4095;
 inline constexpr std::uint64_t kInodesPerBlock = kBlockSize / sizeof(InodeRecord);
 
 inline constexpr std::uint64_t kTableInode = 1;  // numbers of the trees that the root record holds itself

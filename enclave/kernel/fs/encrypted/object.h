@@ -21,6 +21,7 @@ struct Object {
   std::uint64_t last_use = 0;
 
   [[nodiscard]] bool is_directory() const { return (record.mode & 0170000) == 0040000; }
+  [[nodiscard]] bool is_link() const { return (record.mode & 0170000) == 0120000; }
   [[nodiscard]] bool is_dirty() const { return record_dirty || tree.is_dirty(); }
 };
 

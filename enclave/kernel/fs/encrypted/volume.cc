@@ -15,7 +15,9 @@ constexpr std::size_t kMinimumCache = 64;
 
 bool is_sound(const InodeRecord& record) {
   const std::uint32_t type = record.mode & S_IFMT;
-  return (type == S_IFREG || type == S_IFDIR) && record.height <= kMaxHeight && record.size <= kMaxFileSize;
+  if (type == S_IFLNK && (record.size == 0 || record.size > kMaxLinkTarget)) return false;
+  return (type == S_IFREG || type == S_IFDIR || type == S_IFLNK) && record.height <= kMaxHeight &&
+         record.size <= kMaxFileSize;
 }
 
 bool is_sound(const TreeRecord& tree) { return tree.height <= kMaxHeight; }
@@ -347,6 +349,16 @@ Expected<void> Volume::drop(Object& object) {
   object.next = orphans_;
   orphans_ = &object;  // empty; goes with the caller's release()
   tree.orphan = true;
+  return {};
+}
+
+Expected<void> Volume::set_more_names(Object& object, std::uint32_t count) {
+  stamp(object);
+  auto stored = read_record(object.number);
+  if (!stored) return error(stored.error());
+  stored->more_names = count;
+  if (auto written = write_record(object.number, *stored); !written) return written;
+  object.record.more_names = count;
   return {};
 }
 

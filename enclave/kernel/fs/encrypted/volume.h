@@ -43,6 +43,9 @@ class Volume {
   [[nodiscard]] Expected<InodeRecord> record_of(std::uint64_t inode);
   // Frees an object that no directory names any more; one that is open lives on until its last release().
   [[nodiscard]] Expected<void> drop(Object& object);
+  // Says how many names the object has beside the first. Part of the next commit, also where the object's content is
+  // not.
+  [[nodiscard]] Expected<void> set_more_names(Object& object, std::uint32_t count);
   // Sets the times now, or when somebody asks for them.
   void touch(Object& object);
   void stamp(Object& object);
