@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "enclave/kernel/fs/clock.h"
 #include "enclave/kernel/fs/host_directory_calls.h"
@@ -446,7 +447,8 @@ bool any_rule_for(NetworkTransport transport) {
 }  // namespace
 
 void allow_network(std::span<const boundary::NetworkRule> rules) {
-  network_rules = new std::vector<boundary::NetworkRule>(rules.begin(), rules.end());
+  // Again only in tests, each of which sets a kernel up.
+  delete std::exchange(network_rules, new std::vector<boundary::NetworkRule>(rules.begin(), rules.end()));
 }
 
 Expected<Ref<Socket>> make_host_socket(int family, int type, int protocol) {

@@ -38,16 +38,38 @@ Expected<std::size_t> wait_until(bool nonblocking, Attempt attempt) {
 class Pipe final : public Shared {
  public:
   // EAGAIN: empty, and somebody may still write.
-  Expected<std::size_t> read(std::span<std::byte> into) {
+  Expected<std::size_t> read(std::span<std::byte> into, bool take) {
     LockGuard guard(lock_);
+    if (into.empty()) return 0;
+    if (given_back_.empty() && used_ == 0) return writer_open_ ? Expected<std::size_t>(error(EAGAIN)) : 0;
+    const std::size_t before = std::min(into.size(), given_back_.size());
+    if (before != 0) std::memcpy(into.data(), given_back_.data(), before);
+    into = into.subspan(before);
     const std::size_t count = std::min(into.size(), used_);
-    if (count == 0) return used_ == 0 && writer_open_ && !into.empty() ? Expected<std::size_t>(error(EAGAIN)) : 0;
     const std::size_t first = std::min(count, kPipeCapacity - start_);
-    std::memcpy(into.data(), buffer_.data() + start_, first);
-    std::memcpy(into.data() + first, buffer_.data(), count - first);
-    start_ = (start_ + count) % kPipeCapacity;
-    used_ -= count;
-    return count;
+    if (count != 0) {
+      std::memcpy(into.data(), buffer_.data() + start_, first);
+      std::memcpy(into.data() + first, buffer_.data(), count - first);
+    }
+    if (take) {
+      given_back_.erase(given_back_.begin(), given_back_.begin() + static_cast<std::ptrdiff_t>(before));
+      start_ = (start_ + count) % kPipeCapacity;
+      used_ -= count;
+    }
+    return before + count;
+  }
+
+  void give_back(std::span<const std::byte> bytes) {
+    LockGuard guard(lock_);
+    given_back_.insert(given_back_.begin(), bytes.begin(), bytes.end());
+  }
+
+  // EAGAIN: none.
+  Expected<std::size_t> room() {
+    LockGuard guard(lock_);
+    if (!reader_open_) return error(EPIPE);
+    if (used_ == kPipeCapacity) return error(EAGAIN);
+    return kPipeCapacity - used_;
   }
 
   // EAGAIN: no room (for all of it, where it must not be split).
@@ -76,14 +98,14 @@ class Pipe final : public Shared {
 
   std::uint32_t ready(bool reader) {
     LockGuard guard(lock_);
-    if (reader) return (used_ > 0 ? kReadyToRead : 0) | (writer_open_ ? 0 : kReadyHangUp);
+    if (reader) return (used_ > 0 || !given_back_.empty() ? kReadyToRead : 0) | (writer_open_ ? 0 : kReadyHangUp);
     return (kPipeCapacity - used_ >= kPipeAtomic || !reader_open_ ? kReadyToWrite : 0) |
            (reader_open_ ? 0 : kReadyError);
   }
 
   [[nodiscard]] std::size_t used() {
     LockGuard guard(lock_);
-    return used_;
+    return used_ + given_back_.size();
   }
   [[nodiscard]] std::uint64_t inode() const { return inode_; }
 
@@ -92,6 +114,7 @@ class Pipe final : public Shared {
   SpinLock lock_;  // copies of at most 64 KiB; nothing under it waits or calls the host
   std::size_t start_ = 0, used_ = 0;
   bool reader_open_ = true, writer_open_ = true;
+  std::vector<std::byte> given_back_;  // comes before what is in the buffer; what one splice() moves at most
   std::array<std::byte, kPipeCapacity> buffer_;
 };
 
@@ -109,13 +132,13 @@ class StateFile : public File {
   bool seekable() const final { return false; }
 };
 
-class PipeEnd final : public StateFile {
+class PipeEnd final : public StateFile, public PipeAccess {
  public:
   PipeEnd(Ref<Pipe> pipe, bool reader) : pipe_(std::move(pipe)), reader_(reader) {}
 
   Expected<std::size_t> read_stream(std::span<std::byte> into, bool nonblocking) override {
     if (!reader_) return error(EBADF);
-    return wait_until(nonblocking, [&] { return pipe_->read(into); });
+    return wait_until(nonblocking, [&] { return pipe_->read(into, true); });
   }
 
   Expected<std::size_t> write_stream(std::span<const std::byte> from, bool nonblocking) override {
@@ -140,6 +163,24 @@ class PipeEnd final : public StateFile {
     return status;
   }
   std::uint32_t ready() override { return pipe_->ready(reader_); }
+
+  PipeAccess* as_pipe() override { return this; }
+  bool is_reader() const override { return reader_; }
+  bool same_pipe(const PipeAccess& other) const override {
+    return static_cast<const PipeEnd&>(other).pipe_.get() == pipe_.get();  // there is no other kind
+  }
+  Expected<std::size_t> peek(std::span<std::byte> into, bool nonblocking) override {
+    if (!reader_) return error(EBADF);
+    return wait_until(nonblocking, [&] { return pipe_->read(into, false); });
+  }
+  void give_back(std::span<const std::byte> bytes) override {
+    pipe_->give_back(bytes);
+    announce_change();
+  }
+  Expected<std::size_t> wait_for_room(bool nonblocking) override {
+    if (reader_) return error(EBADF);
+    return wait_until(nonblocking, [&] { return pipe_->room(); });
+  }
 
  private:
   ~PipeEnd() override { pipe_->close(reader_); }

@@ -111,8 +111,9 @@ struct TerminalSize {
   std::uint16_t rows = 0, columns = 0;
 };
 
-class Socket;  // socket.h
-class Epoll;   // epoll.h
+class Socket;      // socket.h
+class PipeAccess;  // pipe.h
+class Epoll;       // epoll.h
 
 // What open() made; position and flags of the descriptor live above this. All methods are thread-safe.
 class File : public Shared {
@@ -143,6 +144,7 @@ class File : public Shared {
   virtual std::uint64_t changes_at_ns() { return ~std::uint64_t{0}; }
   virtual Socket* as_socket() { return nullptr; }
   virtual Epoll* as_epoll() { return nullptr; }
+  virtual PipeAccess* as_pipe() { return nullptr; }
   // EOPNOTSUPP where the file system does not store what is to be changed (the default).
   virtual Expected<void> change(const AttributeChange& change);
 };

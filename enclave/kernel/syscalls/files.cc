@@ -12,9 +12,9 @@ std::span<const SyscallEntry> file_syscalls() {
   static constinit std::size_t count = 0;
   if (count == 0) {
     for (const auto& topic :
-         {file_calls::transfer_syscalls(), file_calls::descriptor_syscalls(), file_calls::path_syscalls(),
-          file_calls::status_syscalls(), file_calls::control_syscalls(), file_calls::poll_syscalls(),
-          file_calls::socket_syscalls(), file_calls::message_syscalls()}) {
+         {file_calls::transfer_syscalls(), file_calls::splice_syscalls(), file_calls::descriptor_syscalls(),
+          file_calls::path_syscalls(), file_calls::status_syscalls(), file_calls::control_syscalls(),
+          file_calls::poll_syscalls(), file_calls::socket_syscalls(), file_calls::message_syscalls()}) {
       for (const SyscallEntry& entry : topic) {
         if (count < table.size()) table[count++] = entry;
       }

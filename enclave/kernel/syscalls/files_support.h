@@ -64,6 +64,7 @@ inline Expected<fs::Ref<fs::Description>> descriptor(std::uint64_t number) {
 
 // The handlers of each source file; files.cc joins them.
 std::span<const SyscallEntry> transfer_syscalls();
+std::span<const SyscallEntry> splice_syscalls();
 std::span<const SyscallEntry> descriptor_syscalls();
 std::span<const SyscallEntry> path_syscalls();
 std::span<const SyscallEntry> status_syscalls();
