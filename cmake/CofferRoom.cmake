@@ -17,6 +17,9 @@ if(COFFER_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${COFFER_CCACHE})
 endif()
 
+# For code whose speed nobody feels: what is all templates compiles a third faster so.
+set(COFFER_COMPILE_FAST $<$<AND:$<CONFIG:Release>,$<COMPILE_LANGUAGE:CXX>>:-O1>)
+
 set(COFFER_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
                     -Wimplicit-fallthrough -Wno-missing-field-initializers -Werror)
 
@@ -68,6 +71,7 @@ function(coffer_tests name)
   endif()
   add_executable(${name} ${tests})
   target_link_libraries(${name} PRIVATE ${arg_LIBRARIES} GTest::gtest_main GTest::gmock coffer_hosted)
+  target_compile_options(${name} PRIVATE ${COFFER_COMPILE_FAST})
   target_compile_definitions(${name} PRIVATE COFFER_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                              COFFER_BUILD_DIR="${CMAKE_BINARY_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
