@@ -21,7 +21,8 @@
 namespace coffer::boundary {
 
 inline constexpr std::uint64_t kLayoutMagic = 0x31545541'4c464f43;  // "COFLAUT1"
-inline constexpr std::uint32_t kLayoutVersion = 4;  // 2: network rules, 3: the kernel's own thread, 4: CPUID
+inline constexpr std::uint32_t kLayoutVersion =
+    5;  // 2: network rules, 3: the kernel's own thread, 4: CPUID, 5: working directory
 
 // Blocks of one thread: page 0 the TCS, then kSsaFrames frames of one page, then the kernel's block, whose last
 // page-sized piece is the thread control block that GS points to and whose rest is the kernel stack (it grows down).
@@ -101,6 +102,8 @@ struct ImageLayout {
   // CPUID instructions of the kernel and the program, ascending: std::uint64_t[], offsets. A software rung that is to
   // trap as hardware does makes each a UD2, after EINIT, and the kernel takes a UD2 there for what it was.
   std::uint32_t cpuid_table = 0, cpuid_count = 0;
+  // Where the program starts: an absolute path; size 0: the root.
+  std::uint32_t working_directory_offset = 0, working_directory_size = 0;
 };
 inline constexpr std::uint32_t kLayoutAnyEnvironment = 1;
 

@@ -274,6 +274,10 @@ Result<void> CofferImage::Parser::names() {
   if (!name || name->empty() || name->size() > 255 || name->find('\0') != std::string_view::npos) {
     return damaged("the program's name is not 1 to 255 bytes in the layout");
   }
+  auto directory = blob_text(layout.working_directory_offset, layout.working_directory_size);
+  if (!directory || (!directory->empty() && !absolute_clean_path(*directory))) {
+    return damaged("the working directory is no absolute path");
+  }
   auto environment = blob_text(layout.environment_table, layout.environment_size);
   if (!environment || (!environment->empty() && environment->back() != '\0')) {
     return damaged("the environment table is not in the layout");

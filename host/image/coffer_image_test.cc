@@ -199,6 +199,7 @@ std::vector<Damage> damages() {
       {"heap outside", in_layout(&Layout::heap_size, ~std::uint64_t{4095}), "heap"},
       {"stack", in_layout(&Layout::stack_size, ~std::uint64_t{0}), "stack"},
       {"name", in_layout(&Layout::name_size, 0xffffffff), "name"},
+      {"working directory", in_layout(&Layout::working_directory_size, 0xffffffff), "working directory"},
       {"environment", in_layout(&Layout::environment_size, 0xffffffff), "environment"},
       {"files", in_layout(&Layout::file_count, 0xffffffff), "measured files"},
       {"mounts", in_layout(&Layout::mount_count, 0xffffffff), "mounts"},

@@ -242,6 +242,8 @@ void LayoutBuilder::write_blob() {
   layout_.name_size = static_cast<std::uint32_t>(name.size());
   // A NUL behind the name, so that the kernel can use it where it stands.
   blob_.push_back(std::byte{0});
+  layout_.working_directory_offset = append_to_blob(bytes_of_text(settings.working_directory), 1);
+  layout_.working_directory_size = static_cast<std::uint32_t>(settings.working_directory.size());
 
   layout_.files_table = append_to_blob(bytes_of_all(files_), kTableAlignment);
   layout_.file_count = static_cast<std::uint32_t>(files_.size());

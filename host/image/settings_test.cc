@@ -30,6 +30,7 @@ debug = true
 threads = 16
 stack = "2M"
 heap_max = 1073741824
+working_directory = "/data/here"
 files = [{host = "motd", enclave = "/etc/motd"}, {host = "/abs", enclave = "/abs"}]
 [[mounts]]
 path = "/data"
@@ -60,6 +61,7 @@ TEST(Settings, ReadsEveryKey) {
   EXPECT_EQ(settings->threads, 16u);
   EXPECT_EQ(settings->stack, 2u << 20);
   EXPECT_EQ(settings->heap_max, 1u << 30);
+  EXPECT_EQ(settings->working_directory, "/data/here");
   ASSERT_EQ(settings->files.size(), 2u);
   EXPECT_EQ(settings->files[0].host, "/project/motd");
   EXPECT_EQ(settings->files[1].host, "/abs");
@@ -102,6 +104,7 @@ TEST(Settings, ErrorsNameFileLineAndKey) {
       {"heap_max = \"99999999999999G\"\n", "coffer.toml:1:", "too large"},
       {"heap_max = 4096\n", "coffer.toml:1:", "must be from"},
       {"heap_max = \"4M\"\nstack = \"4M\"\n", "coffer.toml:", "at least twice"},
+      {"working_directory = \"data\"\n", "coffer.toml:1:", "absolute path"},
       {"files = 1\n", "coffer.toml:1:", "[[files]]"},
       {"\n[[files]]\nhost = \"x\"\n", "coffer.toml:2:", "host and enclave"},
       {"[[files]]\nhost = \"x\"\nenclave = \"relative\"\n", "coffer.toml:3:", "absolute path"},

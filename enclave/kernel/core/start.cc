@@ -78,6 +78,22 @@ void visit_mappings(fs::ProcessView::MappingVisitor visit, void* context) {
       &target);
 }
 
+void enter_working_directory() {
+  const std::string_view path = layout_text(layout().working_directory_offset, layout().working_directory_size);
+  if (path.empty()) return;
+  fs::Expected<void> entered;
+  if (const auto location = fs::files().mounts.locate("/", path); location) {
+    entered = fs::files().change_directory(*location);
+  } else {
+    entered = fs::error(location.error());
+  }
+  if (!entered) {
+    panic("the working directory " + std::string(path) + " of coffer.toml cannot be entered (errno " +
+          std::to_string(entered.error()) +
+          "); it has to be a mount, a folder of one, or a folder of the image's files");
+  }
+}
+
 void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary, std::string_view program) {
   std::vector<fs::ImageFile> files;
   for (const LayoutFile& file : layout_table<LayoutFile>(layout().files_table, layout().file_count)) {
@@ -115,6 +131,7 @@ void start_files(StartInput& input, const std::vector<std::uint64_t>& auxiliary,
   setup.network = layout_table<boundary::NetworkRule>(layout().network_table, layout().network_count);
   fs::init_files(setup);
   init_file_space();
+  enter_working_directory();
   fs::use_interruption(signals::interrupted);
 }
 
