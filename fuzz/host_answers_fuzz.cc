@@ -252,6 +252,7 @@ class Heap final : public fs::MappingMemory {
   std::uint64_t reserve(std::size_t size) override {
     return size > kMost ? 0 : reinterpret_cast<std::uint64_t>(std::aligned_alloc(kPage, size));
   }
+  fs::Expected<void> reserve_at(std::uint64_t, std::size_t, bool) override { return fs::error(ENOMEM); }
   void release(std::uint64_t address, std::size_t) override { std::free(reinterpret_cast<void*>(address)); }
   void empty(std::uint64_t address, std::size_t size) override {
     std::memset(reinterpret_cast<void*>(address), 0, size);

@@ -63,6 +63,21 @@ int main(int, char** argv) {
   check(mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, reads, 0) == MAP_FAILED && errno == EACCES, "EACCES");
   const char* seen = map(reads, 0, 4096, PROT_READ);
   check(seen[7] == '0', "a mapping to read sees the one to write");
+  // At an address of the program's own: room first, then the file in it, and more of it as it grows.
+  const int grows = open((path + ".grows").c_str(), O_RDWR | O_CREAT | O_TRUNC, 0600);
+  char* room = static_cast<char*>(mmap(nullptr, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  for (std::size_t size = 16'384; size <= 65'536; size *= 2) {
+    check(ftruncate(grows, static_cast<off_t>(size)) == 0, "growing");
+    check(mmap(room, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, grows, 0) == room, "MAP_FIXED");
+    room[size - 1] = 'g';
+    check(size == 16'384 || room[size / 2 - 1] == 'g', "the part before is there");
+  }
+  check(pread(grows, text, 1, 32'767) == 1 && text[0] == 'g', "pread sees the fixed mapping");
+  check(mmap(room, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == room && room[0] == 0,
+        "memory in its place");
+  check(pread(grows, text, 1, 65'535) == 1 && text[0] == 'g', "what was replaced was written back");
+  close(grows);
+  unlink((path + ".grows").c_str());
   close(file);
   close(second);
   std::puts(failures == 0 ? "all right" : "failed");

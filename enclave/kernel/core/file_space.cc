@@ -17,6 +17,12 @@ class FileSpace final : public fs::MappingMemory {
     const auto made = address_space().map(0, size, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE);
     return made ? *made : 0;
   }
+  fs::Expected<void> reserve_at(std::uint64_t address, std::size_t size, bool replace) override {
+    const int fixed = replace ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+    const auto made = address_space().map(address, size, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | fixed);
+    if (!made) return fs::error(made.error());
+    return {};
+  }
   void release(std::uint64_t address, std::size_t size) override { (void)address_space().unmap(address, size); }
   void empty(std::uint64_t address, std::size_t size) override {
     (void)address_space().advise(address, size, MADV_DONTNEED);

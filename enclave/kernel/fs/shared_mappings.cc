@@ -197,6 +197,62 @@ void forget_if_unused(std::size_t index) {
   any.store(!spans->empty(), std::memory_order_release);
 }
 
+bool lies_within(const Span& span, std::uint64_t address, std::uint64_t length) {
+  return span.address >= address && span.address + span.size() <= address + length &&
+         std::all_of(span.pages.begin(), span.pages.end(), [](const Page& page) { return page.uses <= 1; });
+}
+
+// The spans go, but not their memory, which nobody else may get before the range is somebody's anew.
+bool make_way(std::uint64_t address, std::uint64_t length) {
+  const auto touches = [&](const Span& span) {
+    const PageRange part = span.part_at(address, length);
+    return part.begin != part.end;
+  };
+  for (const Span& span : *spans) {
+    if (touches(span) && !lies_within(span, address, length)) return false;
+  }
+  for (Span& span : *spans) {
+    // Like munmap(), this has no way to say that contents were lost.
+    if (touches(span)) ignore_failure(write_back(span, span.range));
+  }
+  std::erase_if(*spans, touches);
+  any.store(!spans->empty(), std::memory_order_release);
+  return true;
+}
+
+Expected<std::size_t> add_span(Span span) {
+  span.pages.resize(span.range.end - span.range.begin);
+  spans->push_back(std::move(span));
+  any.store(true, std::memory_order_release);
+  return spans->size() - 1;
+}
+
+// The span for pages that are to stand at an address: the one that has them there, without what is mapped of them, or a
+// new one for them alone.
+Expected<std::size_t> span_at(Description& file, const Description::Identity& identity, PageRange wanted,
+                              const FixedPlace& place) {
+  if (spans == nullptr) spans = new std::vector<Span>;
+  const std::uint64_t size = (wanted.end - wanted.begin) * kPage;
+  const auto is_there = [&](const Span& span) {
+    return span.identity == identity && wanted.begin >= span.range.begin && wanted.end <= span.range.end &&
+           span.address_of(wanted.begin) == place.address;
+  };
+  const auto there = std::find_if(spans->begin(), spans->end(), is_there);
+  if (there != spans->end()) {
+    if (!place.replace) return error(EEXIST);
+    ignore_failure(write_back(*there, wanted));
+    drop(*there, wanted);
+    return static_cast<std::size_t>(there - spans->begin());
+  }
+  if (place.replace && !make_way(place.address, size)) return error(ENOMEM);
+  for (const Span& span : *spans) {
+    if (span.identity == identity && wanted.begin < span.range.end && span.range.begin < wanted.end)
+      return error(ENOMEM);
+  }
+  if (auto reserved = memory->reserve_at(place.address, size, place.replace); !reserved) return error(reserved.error());
+  return add_span({.file = Ref<Description>(&file), .identity = identity, .range = wanted, .address = place.address});
+}
+
 // The span for the pages; a new one where the file has none there. ENOMEM where they lie partly in one.
 Expected<std::size_t> span_for(Description& file, const Description::Identity& identity, PageRange wanted) {
   if (spans == nullptr) spans = new std::vector<Span>;
@@ -211,13 +267,9 @@ Expected<std::size_t> span_for(Description& file, const Description::Identity& i
     if (span.range.begin >= wanted.end) range.end = std::min(range.end, span.range.begin);
     if (span.range.end <= wanted.begin) range.begin = std::max(range.begin, span.range.end);
   }
-  Span span{.file = Ref<Description>(&file), .identity = identity, .range = range, .address = 0, .pages = {}};
-  span.address = memory->reserve(span.size());
-  if (span.address == 0) return error(ENOMEM);
-  span.pages.resize(range.end - range.begin);
-  spans->push_back(std::move(span));
-  any.store(true, std::memory_order_release);
-  return spans->size() - 1;
+  const std::uint64_t address = memory->reserve((range.end - range.begin) * kPage);
+  if (address == 0) return error(ENOMEM);
+  return add_span({.file = Ref<Description>(&file), .identity = identity, .range = range, .address = address});
 }
 
 // Calls visit(span, pages) for what is mapped of bytes [begin, end) of the file.
@@ -262,7 +314,9 @@ Expected<void> write_back_part(Span& span, PageRange range) { return write_back(
 
 void use_mapping_memory(MappingMemory* to_use) { memory = to_use; }
 
-Expected<std::uint64_t> map_shared(Description& file, std::uint64_t offset, std::uint64_t length, int protection) {
+Expected<std::uint64_t> map_shared(Description& file, std::uint64_t offset, std::uint64_t length, int protection,
+                                   std::optional<FixedPlace> place) {
+  if (place && place->address % kPage != 0) return error(EINVAL);
   if (length == 0 || offset % kPage != 0) return error(EINVAL);
   if (offset > kLargestFile || length > kLargestFile - offset - kPage) return error(EOVERFLOW);
   if ((protection & PROT_EXEC) != 0) return error(EACCES);
@@ -276,7 +330,7 @@ Expected<std::uint64_t> map_shared(Description& file, std::uint64_t offset, std:
   const PageRange range{offset / kPage, (offset + length + kPage - 1) / kPage};
 
   LockGuard guard(lock);
-  const auto index = span_for(file, identity, range);
+  const auto index = place ? span_at(file, identity, range, *place) : span_for(file, identity, range);
   if (!index) return error(index.error());
   Span& span = (*spans)[*index];
   if (file.writable() && !span.file->writable()) span.file = Ref<Description>(&file);
@@ -296,6 +350,11 @@ bool is_shared_mapping(std::uint64_t address, std::uint64_t length) {
     const PageRange part = span.part_at(address, length);
     return part.begin != part.end;
   });
+}
+
+bool give_way(std::uint64_t address, std::uint64_t length) {
+  LockGuard guard(lock);
+  return make_way(address, length);
 }
 
 void unmap_shared(std::uint64_t address, std::uint64_t length) {

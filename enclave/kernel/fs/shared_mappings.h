@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "enclave/kernel/fs/descriptors.h"
@@ -21,6 +22,8 @@ class MappingMemory {
   virtual ~MappingMemory() = default;
   // Addresses without access for so many bytes; 0 where there are none.
   virtual std::uint64_t reserve(std::size_t size) = 0;
+  // These addresses without access, in place of what is there; not if that is anything and `replace` is not set.
+  virtual Expected<void> reserve_at(std::uint64_t address, std::size_t size, bool replace) = 0;
   virtual void release(std::uint64_t address, std::size_t size) = 0;
   // Zeroes what is there and leaves no access.
   virtual void empty(std::uint64_t address, std::size_t size) = 0;
@@ -30,13 +33,24 @@ class MappingMemory {
 };
 void use_mapping_memory(MappingMemory* memory);
 
+// MAP_FIXED, or MAP_FIXED_NOREPLACE.
+struct FixedPlace {
+  std::uint64_t address = 0;
+  bool replace = false;
+};
+
 // mmap() of a file with MAP_SHARED. The address, or ENODEV where the file cannot be mapped, EACCES where the descriptor
-// does not allow it, EINVAL, ENOMEM.
-Expected<std::uint64_t> map_shared(Description& file, std::uint64_t offset, std::uint64_t length, int protection);
+// does not allow it, EINVAL, ENOMEM; ENOMEM too where it is to have a place and some of it has another, and EEXIST.
+Expected<std::uint64_t> map_shared(Description& file, std::uint64_t offset, std::uint64_t length, int protection,
+                                   std::optional<FixedPlace> place = std::nullopt);
 
 bool has_shared_mappings();
 // True where some of the range is mapped so; the calls below are for such ranges.
 bool is_shared_mapping(std::uint64_t address, std::uint64_t length);
+// For what is to take the range's place: what is mapped so there goes, written back. False, and nothing changes, where
+// it cannot: where a mapping or the room around it lies partly outside, or was made more than once. The memory is the
+// caller's to map over.
+bool give_way(std::uint64_t address, std::uint64_t length);
 // Drops a mapping of each of its pages; what was the last one's is written back first.
 void unmap_shared(std::uint64_t address, std::uint64_t length);
 // EACCES where it asks to write what may not be written. What can be read no longer is written back first.

@@ -23,6 +23,14 @@ class HostMemory final : public MappingMemory {
     reserved += size;
     return reinterpret_cast<std::uint64_t>(made);
   }
+  Expected<void> reserve_at(std::uint64_t address, std::size_t size, bool replace) override {
+    const int fixed = replace ? MAP_FIXED : MAP_FIXED_NOREPLACE;
+    void* made = ::mmap(reinterpret_cast<void*>(address), size, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+    if (made == MAP_FAILED) return error(errno);
+    reserved += size;
+    return {};
+  }
   void release(std::uint64_t address, std::size_t size) override {
     EXPECT_EQ(::munmap(reinterpret_cast<void*>(address), size), 0);
     reserved -= size;
@@ -182,6 +190,47 @@ TEST_P(SharedMappingTest, FarPartsOfAFileHavePlacesOfTheirOwn) {
   char two[2];
   EXPECT_EQ(call(SYS_pread64, fd, two, 2, 0), 2);
   EXPECT_EQ(std::string_view(two, 2), "xn");
+}
+
+TEST_P(SharedMappingTest, AMappingStandsWhereTheProgramWantsIt) {
+  const auto fd = make("file", std::string(4 * kPage, 'a'));
+  const auto second = make("second", std::string(2 * kPage, 'b'));
+  const std::uint64_t room = memory_.reserve(16 * kPage);
+  const auto map_at = [&](std::int64_t number, std::uint64_t page, std::uint64_t pages, std::uint64_t place,
+                          bool replace) {
+    const auto mapped = map_shared(*description(number), page * kPage, pages * kPage, PROT_READ | PROT_WRITE,
+                                   FixedPlace{room + place * kPage, replace});
+    return mapped ? static_cast<std::int64_t>((*mapped - room) / kPage) : -mapped.error();
+  };
+  const auto byte = [&](std::uint64_t page) { return reinterpret_cast<char*>(room + page * kPage); };
+  EXPECT_EQ(map_at(fd, 0, 2, 4, false), -EEXIST) << "the room is there";
+  EXPECT_EQ(map_at(fd, 0, 2, 4, true), 4);
+  EXPECT_EQ(*byte(4), 'a');
+  *byte(5) = 'c';
+  // It grows at its place, as databases do; what was written before is not lost.
+  EXPECT_EQ(map_at(fd, 0, 4, 4, true), 4);
+  EXPECT_EQ(*byte(5), 'c');
+  *byte(7) = 'd';
+  EXPECT_EQ(map_at(fd, 1, 1, 5, true), 5) << "a part of it at its own place";
+  EXPECT_EQ(*byte(5), 'c');
+  EXPECT_EQ(map_at(fd, 1, 1, 5, false), -EEXIST);
+  EXPECT_EQ(map_at(fd, 1, 1, 10, true), -ENOMEM) << "a page has one address";
+  EXPECT_EQ(map_at(second, 0, 2, 7, true), -ENOMEM) << "half of the other file's place";
+  EXPECT_EQ(*byte(7), 'd');
+  EXPECT_EQ(map_at(fd, 0, 1, 0, true), -ENOMEM);
+  EXPECT_FALSE(give_way(room + 6 * kPage, 4 * kPage));
+  // Another file in the whole of its place.
+  EXPECT_EQ(map_at(second, 0, 4, 4, true), 4);
+  EXPECT_EQ(*byte(5), 'b');
+  char one = 0;
+  EXPECT_EQ(call(SYS_pread64, fd, &one, 1, 3 * kPage), 1);
+  EXPECT_EQ(one, 'd');
+  *byte(5) = 'e';
+  EXPECT_TRUE(give_way(room, 16 * kPage));
+  EXPECT_FALSE(has_shared_mappings());
+  EXPECT_EQ(call(SYS_pread64, second, &one, 1, kPage), 1);
+  EXPECT_EQ(one, 'e');
+  memory_.release(room, 16 * kPage);
 }
 
 TEST_P(SharedMappingTest, RightsAreTheDescriptors) {

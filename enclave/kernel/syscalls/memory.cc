@@ -2,6 +2,7 @@
 #include <sys/mman.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/program_protection.h"
@@ -73,21 +74,27 @@ std::int64_t map_file(const Arguments& c, int protection, int flags) {
   if ((flags & MAP_TYPE) == MAP_PRIVATE) return map_copy(c, protection, flags);
   const auto description = fs::files().descriptors.get(static_cast<int>(c.a[4]));
   if (!description) return -EBADF;
-  int failed = ENODEV;
-  if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == 0) {
-    const auto mapped = fs::map_shared(**description, c.a[5], c.a[1], protection);
-    if (mapped) return static_cast<std::int64_t>(*mapped);
-    failed = mapped.error();
+  std::optional<fs::FixedPlace> place;
+  if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) != 0) {
+    place = {.address = c.a[0], .replace = (flags & MAP_FIXED_NOREPLACE) == 0};
   }
-  const bool copy_would_do = (protection & PROT_WRITE) == 0 && (failed == ENODEV || failed == ENOMEM);
+  const auto mapped = fs::map_shared(**description, c.a[5], c.a[1], protection, place);
+  if (mapped) return static_cast<std::int64_t>(*mapped);
+  const int failed = mapped.error();
+  const bool copy_would_do = (protection & PROT_WRITE) == 0 && (failed == ENODEV || failed == ENOMEM) &&
+                             !fs::is_shared_mapping(c.a[0], c.a[1]);
   return copy_would_do ? map_copy(c, protection, flags) : -failed;
 }
 
 std::int64_t sys_mmap(const Arguments& c) {
   const auto protection = static_cast<int>(c.a[2]);
   const auto flags = static_cast<int>(c.a[3]);
-  // Where a file is mapped shared, nothing can take its place but after munmap().
-  if ((flags & MAP_FIXED) != 0 && fs::is_shared_mapping(c.a[0], c.a[1])) return -ENOMEM;
+  const bool shared_file = (flags & MAP_ANONYMOUS) == 0 && (flags & MAP_TYPE) != MAP_PRIVATE;
+  // What stands where a file is mapped shared has addresses of the file around it: it goes as a whole, or not at all.
+  if ((flags & MAP_FIXED) != 0 && !shared_file && fs::is_shared_mapping(c.a[0], c.a[1]) &&
+      !fs::give_way(c.a[0], c.a[1])) {
+    return -ENOMEM;
+  }
   if ((flags & MAP_ANONYMOUS) == 0) return map_file(c, protection, flags);
   return answer(address_space().map(c.a[0], c.a[1], protection, flags));
 }
