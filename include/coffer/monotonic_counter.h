@@ -11,9 +11,8 @@
 //   const auto now = counter.read();
 //   store(*coffer::seal(state_with_number(*now + 1)));
 //   counter.increment();
-//   // and when it is read: number == *counter.read(), or one more where the increment was cut off, which is then made
-//   up
-//   // for; anything else is an old state.
+//   // When it is read: number == *counter.read(). One more, where the increment was cut off: make up for it.
+//   // Anything else is an old state.
 //
 // Thread-safe.
 #pragma once

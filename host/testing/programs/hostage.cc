@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <coffer/enclave.h>
+#include <coffer/monotonic_counter.h>
 
 #include <array>
 #include <atomic>
@@ -332,6 +333,23 @@ long handle(const coffer::Call& call, std::span<std::byte> output, std::size_t& 
   return static_cast<long>(sum & 0x7fffffff);
 }
 
+void counters_only_grow() {
+  const auto made = coffer::MonotonicCounter::create();
+  if (!made) ::_exit(kErrors);
+  std::uint64_t known = 0;
+  for (int round = 0; round < 6; ++round) {
+    const auto now = made->read();
+    if (!now) ::_exit(kErrors);
+    must(*now == known);
+    const auto next = made->increment();
+    if (!next) ::_exit(kErrors);
+    must(*next == known + 1);
+    known = *next;
+  }
+  if (!made->destroy()) ::_exit(kErrors);
+  must(!made->read());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -345,6 +363,11 @@ int main(int argc, char** argv) {
   }
   if (mode == "memory") {
     memory_comes_and_goes();
+    check_all();
+    ::_exit(kGood);
+  }
+  if (mode == "counters") {
+    counters_only_grow();
     check_all();
     ::_exit(kGood);
   }
