@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -58,6 +59,16 @@ const std::string& daemon_socket() {
   return path;
 }
 
+// False where nothing comes for five seconds. The fuzzer's own timer interrupts the wait.
+bool answers(int socket) {
+  pollfd waiting{.fd = socket, .events = POLLIN, .revents = 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&waiting, 1, 5000);
+  } while (ready < 0 && errno == EINTR);
+  return ready == 1;
+}
+
 void one_connection(ByteReader& input) {
   static const FileDescriptor memory(::memfd_create("arena", MFD_CLOEXEC));
   static const FileDescriptor device(::open("/dev/null", O_RDWR | O_CLOEXEC));
@@ -76,8 +87,7 @@ void one_connection(ByteReader& input) {
   const Connected daemon = connect_to(daemon_socket(), SocketKind::kPackets);
   if (!daemon.socket) std::abort();
   if (!send_with_descriptors(daemon.socket.get(), ByteView(message).first(size), descriptors)) return;
-  pollfd waiting{.fd = daemon.socket.get(), .events = POLLIN, .revents = 0};
-  if (::poll(&waiting, 1, 5000) != 1) std::abort();  // it is not dropped for a message
+  if (!answers(daemon.socket.get())) std::abort();  // it is not dropped for a message
   LaunchAnswer answer;
   auto given = receive_with_descriptors(daemon.socket.get(), std::as_writable_bytes(std::span(&answer, 1)));
   if (!given) std::abort();

@@ -155,7 +155,8 @@ TEST_F(Operating, TheSocketAnswersOthersThanItsOwnClientToo) {
     const Connected connected = connect_to(socket, SocketKind::kStream);
     set_timeout(connected.socket.get(), 5000);
     std::string answer;
-    EXPECT_TRUE(send_whole(connected.socket.get(), text));
+    // Who says too much is cut off while it speaks, or once it listens.
+    [[maybe_unused]] const bool sent = send_whole(connected.socket.get(), text);
     [[maybe_unused]] const bool whole = receive_whole(connected.socket.get(), 1 << 20, answer);
     return answer;
   };
