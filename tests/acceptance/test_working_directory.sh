@@ -28,16 +28,16 @@ expect_status 0 "$COFFER" run program.enclave --mount "$PWD/sealed:/data" -- sec
 expect_output $'/data\nfirst\nsecond'
 
 settings <<'TOML'
-working_directory = "/work/inner"
+working_directory = "/place/inner"
 [[mounts]]
-path = "/work"
+path = "/place"
 kind = "plain"
 TOML
-expect_status 134 "$COFFER" run program.enclave --mount "$PWD/plain:/work"
-grep -q 'working directory /work/inner .*cannot be entered (errno 2)' err.txt || fail "$(cat err.txt)"
+expect_status 134 "$COFFER" run program.enclave --mount "$PWD/plain:/place"
+grep -q 'working directory /place/inner .*cannot be entered (errno 2)' err.txt || fail "$(cat err.txt)"
 mkdir plain/inner
-expect_status 0 "$COFFER" run program.enclave --mount "$PWD/plain:/work" -- word
-expect_output $'/work/inner\nword'
+expect_status 0 "$COFFER" run program.enclave --mount "$PWD/plain:/place" -- word
+expect_output $'/place/inner\nword'
 [[ $(cat plain/inner/notes.txt) == word ]] || fail 'the file is not in the folder'
 
 settings <<<'working_directory = "/tmp"'

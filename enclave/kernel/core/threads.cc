@@ -9,6 +9,7 @@
 #include "enclave/kernel/signals/pending.h"
 #include "enclave/kernel/signals/timers.h"
 #include "enclave/kernel/support/cpu_features.h"
+#include "enclave/kernel/support/cpuid.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
 namespace coffer::kernel {
@@ -28,13 +29,6 @@ constexpr std::uint64_t kCloneVm = 0x100, kCloneFs = 0x200, kCloneFiles = 0x400,
                         kCloneThread = 0x10000, kCloneSettls = 0x80000, kCloneParentSettid = 0x100000,
                         kCloneChildCleartid = 0x200000, kCloneChildSettid = 0x1000000;
 constexpr std::uint64_t kThreadFlags = kCloneVm | kCloneFs | kCloneFiles | kCloneSighand | kCloneThread;
-
-std::uint64_t read_xcr0() {
-  std::uint32_t low = 0;
-  std::uint32_t high = 0;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return std::uint64_t{high} << 32 | low;
-}
 
 // A free TCS, now kStarting; 0 where there is none (0 is the first thread's).
 std::uint32_t claim_thread() {

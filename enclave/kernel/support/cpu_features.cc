@@ -8,13 +8,6 @@
 namespace coffer::kernel {
 namespace {
 
-std::uint64_t enabled_state() {
-  std::uint32_t low = 0;
-  std::uint32_t high = 0;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return (std::uint64_t{high} << 32) | low;
-}
-
 constexpr bool bit(std::uint32_t word, unsigned index) { return ((word >> index) & 1) != 0; }
 
 // x87, SSE, AVX and the three parts of AVX-512; PKRU and AMX are not crypto's to touch.
@@ -32,7 +25,7 @@ CpuFeatures detect() {
   features.capability[1] = basic.ecx & ~(1U << 11);  // bit 11 would claim AMD's XOP
   features.capability[2] = extended.ebx;
   features.capability[3] = extended.ecx;
-  const std::uint64_t enabled = bit(basic.ecx, 27) ? enabled_state() : 0;
+  const std::uint64_t enabled = bit(basic.ecx, 27) ? read_xcr0() : 0;
   features.vector_state = enabled & kVectorState;
   if ((enabled & kAvxState) != kAvxState) {
     features.capability[1] &= ~((1U << 28) | (1U << 12));  // AVX, FMA

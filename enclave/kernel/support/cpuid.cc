@@ -179,13 +179,6 @@ std::uint32_t compacted_size(std::uint64_t components) {
   return size;
 }
 
-std::uint64_t read_xcr0() {
-  std::uint32_t low = 0;
-  std::uint32_t high = 0;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return std::uint64_t{high} << 32 | low;
-}
-
 // Saves an opmask register that holds something and looks where it went. The registers are the caller's to lose.
 std::uint32_t find_opmask() {
   constexpr std::uint32_t kInMpxsPlace = kLegacyEnd + 256;

@@ -22,6 +22,14 @@ CpuidRegisters cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0);
 // True where the instruction of cpuid() stands at `rip`.
 [[nodiscard]] bool is_kernel_cpuid(std::uint64_t rip);
 
+// The state that is enabled, by its number. The CPU must have XSAVE.
+inline std::uint64_t read_xcr0() {
+  std::uint32_t low = 0;
+  std::uint32_t high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return std::uint64_t{high} << 32 | low;
+}
+
 // The CPU's state as far as enclave code has it. All of it is asked inside, not told.
 struct CpuState {
   std::uint64_t xfrm = 3;               // what an exit saves (EREPORT)

@@ -186,10 +186,7 @@ TEST(Cpuid, SaveAreasAreThisCpus) {
   const CpuidRegisters native = cpuid(0xd, 0);
   const std::uint64_t enabled = std::uint64_t{native.edx} << 32 | native.eax;
   constexpr std::uint64_t kKnown = 0xff | 1U << 9 | 3U << 17;
-  std::uint32_t low = 0;
-  std::uint32_t high = 0;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  const std::uint64_t xcr0 = std::uint64_t{high} << 32 | low;
+  const std::uint64_t xcr0 = read_xcr0();
   if ((enabled & ~kKnown) != 0) GTEST_SKIP() << "this CPU has state that nobody knows here: " << enabled;
   remember_cpuid_claims({}, xcr0);
   EXPECT_EQ(cpuid_answers().answer(0xd, 0).ebx, native.ebx);

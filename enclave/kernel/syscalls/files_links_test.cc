@@ -229,15 +229,15 @@ class MountBeneathMemory : public FileTest {
   void adjust(fs::FilesSetup& setup) override { setup.mounts = mounts_; }
 
  private:
-  const std::vector<fs::MountSetup> mounts_ = {{"/tmp/a/b/work", boundary::MountKind::kPlain, 1, false, nullptr}};
+  const std::vector<fs::MountSetup> mounts_ = {{"/tmp/a/b/mount", boundary::MountKind::kPlain, 1, false, nullptr}};
 };
 
 TEST_F(MountBeneathMemory, TheFoldersOnTheWayToAMountAreThere) {
   EXPECT_TRUE(S_ISDIR(status_of("/tmp/a").st_mode));
   EXPECT_EQ(target_of("/tmp/a/b"), "error " + std::to_string(EINVAL));
-  EXPECT_EQ(store("/tmp/a/b/work/file", "x"), 1);
+  EXPECT_EQ(store("/tmp/a/b/mount/file", "x"), 1);
   EXPECT_EQ(on_host("file"), "x");
-  EXPECT_EQ(call(SYS_symlink, "b/work", "/tmp/a/link"), 0);
+  EXPECT_EQ(call(SYS_symlink, "b/mount", "/tmp/a/link"), 0);
   EXPECT_EQ(content("/tmp/a/link/file"), "x");
   EXPECT_EQ(call(SYS_rmdir, "/tmp/a/b"), -ENOTEMPTY);
 }
