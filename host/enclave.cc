@@ -34,6 +34,11 @@ Enclave::~Enclave() = default;
 Result<Enclave> Enclave::load(const std::filesystem::path& path, const LoadOptions& options) {
   auto image = image::CofferImage::read(path);
   if (!image) return std::unexpected(image.error());
+  if (options.debug) {
+    if (auto allowed = image->launch_as_debug(); !allowed) {
+      return fail(allowed.error().kind, path.string() + ": " + allowed.error().message);
+    }
+  }
   auto rung = host::make_rung(*image, options);
   if (!rung) return std::unexpected(rung.error());
   auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options);

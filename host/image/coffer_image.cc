@@ -40,6 +40,16 @@ sgx::CreateParameters CofferImage::parameters() const {
           .attributes = header_.attributes};
 }
 
+Result<void> CofferImage::launch_as_debug() {
+  if (debug()) return {};
+  if ((header_.sigstruct.attribute_mask.flags & sgx::attribute::kDebug) != 0) {
+    return refused(
+        "the image is a production image for good, and cannot be launched for debugging; sign a debug image");
+  }
+  header_.attributes.flags |= sgx::attribute::kDebug;
+  return {};
+}
+
 bool CofferImage::is_unsigned() const {
   const auto& signature = header_.sigstruct.signature;
   return std::ranges::all_of(signature, [](std::uint8_t byte) { return byte == 0; });

@@ -87,6 +87,9 @@ class CofferImage {
   // lacks (the signature leaves the AVX and AVX-512 bits free).
   [[nodiscard]] sgx::CreateParameters parameters() const;
   [[nodiscard]] bool debug() const { return (header_.attributes.flags & sgx::attribute::kDebug) != 0; }
+  // Where the signature leaves DEBUG to the launch: makes it a DEBUG image from here on. Refused otherwise; nothing to
+  // do for an image that is one.
+  [[nodiscard]] Result<void> launch_as_debug();
   // True for the image that `coffer sign --print-digest -o` writes: it has no signature yet.
   [[nodiscard]] bool is_unsigned() const;
 

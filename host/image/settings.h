@@ -37,6 +37,9 @@ struct Settings {
   bool key_separation = false;  // KSS: set where either of the two ids is given
   sgx::Bytes<16> family_id{}, extended_product_id{};
   bool debug = false;
+  // Whoever launches the image says whether it is DEBUG then, as SDKs for the hardware have it; coffer.toml does not
+  // know this. Not with `debug`.
+  bool debug_at_launch = false;
   std::uint32_t threads = 8;
   std::uint64_t stack = 8u << 20;        // bytes, of the main thread; comes from the heap
   std::uint64_t heap_max = 1024u << 20;  // bytes: heap, mappings and stacks together, committed on demand

@@ -57,8 +57,10 @@ void describe_identity(sgx::Sigstruct& sigstruct, const Settings& settings, std:
   if (settings.debug) sigstruct.attributes.flags |= sgx::attribute::kDebug;
   if (settings.key_separation) sigstruct.attributes.flags |= sgx::attribute::kKss;
   sigstruct.attributes.xfrm = sgx::xfrm::kLegacy;
-  // DEBUG is in the mask, so a production image is never launched for debugging; AVX and AVX-512 depend on the machine.
+  // DEBUG is in the mask, so a production image is never launched for debugging, unless its author allows it; AVX and
+  // AVX-512 depend on the machine.
   sigstruct.attribute_mask.flags = ~std::uint64_t{0};
+  if (settings.debug_at_launch) sigstruct.attribute_mask.flags &= ~sgx::attribute::kDebug;
   sigstruct.attribute_mask.xfrm = ~(sgx::xfrm::kAvx | sgx::xfrm::kAvx512);
   sigstruct.cet_attributes_mask = 0xff;
   sigstruct.isv_prod_id = settings.product_id;

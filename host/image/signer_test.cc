@@ -118,6 +118,27 @@ TEST(Signer, TheSigstructSaysWhatTheSettingsSay) {
   EXPECT_EQ(debug->sigstruct.enclave_hash, sigstruct.enclave_hash);
 }
 
+TEST(Signer, LeavesDebugToTheLaunchWhereToldTo) {
+  Settings settings;
+  settings.debug_at_launch = true;
+  auto built = testing::build("image_test_tiny", settings);
+  ASSERT_TRUE(built) << built.error().message;
+  EXPECT_EQ(built->sigstruct.attributes.flags & sgx::attribute::kDebug, 0u);
+  EXPECT_EQ(built->sigstruct.attribute_mask.flags, ~sgx::attribute::kDebug);
+  auto image = CofferImage::parse(built->file, "chosen");
+  ASSERT_TRUE(image);
+  EXPECT_FALSE(image->debug());
+  EXPECT_TRUE(image->launch_as_debug());
+  EXPECT_TRUE(image->debug());
+
+  auto production = testing::build("image_test_tiny");
+  ASSERT_TRUE(production);
+  auto fixed = CofferImage::parse(production->file, "fixed");
+  ASSERT_TRUE(fixed);
+  EXPECT_FALSE(fixed->launch_as_debug());
+  EXPECT_FALSE(fixed->debug());
+}
+
 TEST(Signer, ASignatureMadeElsewhereIsCheckedAndFits) {
   auto built = testing::build("image_test_tiny");
   ASSERT_TRUE(built);

@@ -40,6 +40,9 @@ struct LoadOptions {
   // keys of what it seals to its configuration. For images with key separation (KSS) only.
   std::array<std::byte, 64> config_id{};
   std::uint16_t config_svn = 0;
+  // Launch as DEBUG an image that leaves this to the launch (images of sgx_sign and oesign do); one that is DEBUG
+  // already is so in any case. Refused for images that do not.
+  bool debug = false;
   // Patch ENCLU and system-call sites; without, CPUID traps as well (software rungs; the measurement does not change).
   bool fast_paths = true;
 };
