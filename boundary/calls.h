@@ -22,6 +22,8 @@ enum class EnterCommand : std::uint64_t {
   kThread = 2,     // first entry of a TCS that kSpawn named: RSI = its ExchangeArea*
   kReturn = 3,     // the answer to the request that this TCS left with
   kException = 4,  // CSSA > 0: an exception is in SSA[CSSA-1]; answered with kResume or kUnhandled
+  kCall = 5,  // in place of kReturn to kHostCall and kNestedReturn: a nested call, with the registers of an answer to
+              // kNextCall
 };
 
 // Served by whoever performs EENTER (the cell, or the host's thread on `inline` and `sgx`), without waking the host.
@@ -53,7 +55,8 @@ enum class Request : std::uint64_t {
   // --- remote: life of the enclave
   kFirstRemote = 16,
   kNextCall = 16,    // RSI = status of the previous call, RDX = its result length. Answer: RSI = function index,
-                     // RDX = argument address in the arena, R8 = argument bytes, R9 = room for the result.
+                     // RDX = argument address, R8 = argument bytes | room for the result << 32, R9 = where the result
+                     // goes. Both in host memory: the arena; of DEBUG enclaves, anything outside ELRANGE.
   kSpawn = 17,       // RSI = TCS index to enter with kThread from a new host thread. Result: 0 or -errno.
   kThreadExit = 18,  // this TCS's thread has ended; the TCS is free. No answer.
   kExit = 19,        // RSI = exit status of the whole enclave. No answer.
@@ -65,6 +68,14 @@ enum class Request : std::uint64_t {
   // wants to raise, kWakeEvent or the timeout. Result: the signal's number, or 0. Only the signals of
   // kHostSignals are raised, others ignored.
   kWakeEvent = 24,  // ends the running kWaitEvent, or the next. Result: 0.
+
+  // --- remote: calls out, and calls that come in meanwhile (docs/design/sdk.md)
+  kHostCall = 25,      // RSI = function index, RDX = argument address, R8 = argument bytes | room for the result << 32,
+                       // R9 = where the result goes, both in host memory. Answer: kReturn, RSI = the status, any, RDX =
+                       // bytes of the result; or kCall.
+  kNestedReturn = 26,  // of the call that kCall brought: RSI = status, RDX = its result length. Answer as of kHostCall.
+  kShareMemory = 27,   // RSI = bytes. Result: 0 or -errno; RDX = their address, in host memory, aligned to 16.
+  kUnshareMemory = 28,  // RSI = an address of kShareMemory's. Result: 0.
 
   // --- remote: files. Handles are small non-negative numbers that the host gives; paths are relative to the mount,
   //     '/'-separated, without "..", in the exchange area from offset 0, not terminated.

@@ -78,6 +78,13 @@ Result<CallResult> Enclave::call(std::uint64_t index, std::span<const std::byte>
   return state_->runtime->call(index, input, output);
 }
 
+void Enclave::serve_host_calls(HostCallHandler handler) { state_->runtime->serve_host_calls(std::move(handler)); }
+void* Enclave::allocate_shared(std::size_t size) { return state_->runtime->allocate_shared(size); }
+void Enclave::release_shared(void* memory) { state_->runtime->release_shared(memory); }
+bool Enclave::is_shared(const void* memory, std::size_t size) const {
+  return state_->runtime->rung().reaches(reinterpret_cast<std::uint64_t>(memory), size);
+}
+
 bool Enclave::raise(int signal) { return state_->runtime->raise(signal); }
 Result<std::string> Enclave::id() const {
   const std::scoped_lock guard(state_->lock);

@@ -10,7 +10,7 @@ namespace coffer::host {
 
 namespace {
 
-constexpr std::uint64_t kArenaRoom = std::uint64_t{32} << 20;  // start block, staging, call buffers
+constexpr std::uint64_t kArenaRoom = std::uint64_t{2} << 20;  // start block, staging
 
 Result<void> configure(sgx::CreateParameters& parameters, const LoadOptions& options) {
   std::memcpy(parameters.config_id.data(), options.config_id.data(), parameters.config_id.size());
@@ -40,8 +40,9 @@ RungOptions rung_options(const image::CofferImage& image, const LoadOptions& opt
   const std::uint64_t page_limit = layout.heap_offset + layout.heap_limit;
   return {.epc_size = options.epc_size != 0 ? options.epc_size : page_limit,
           .page_limit = page_limit,
-          .arena_size = kArenaRoom + layout.thread_count * (sizeof(boundary::ExchangeArea) + sizeof(boundary::Slot) +
-                                                            sizeof(boundary::CarrierCounters))};
+          .arena_size = kArenaRoom + options.shared_memory +
+                        layout.thread_count * (sizeof(boundary::ExchangeArea) + sizeof(boundary::Slot) +
+                                               sizeof(boundary::CarrierCounters))};
 }
 
 Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {

@@ -61,6 +61,12 @@ class Rung : public sgx::EnclaveBuilder {
   virtual void unshare_file(std::uint64_t /*handle*/) {}
   [[nodiscard]] virtual std::vector<std::string> missing_protections() const = 0;
   [[nodiscard]] virtual Arena& arena() = 0;
+  // True where the enclave takes calls whose data stands in any memory of this process but its own.
+  [[nodiscard]] virtual bool shares_process() const { return false; }
+  // True where the enclave can reach all of the range: calls use it in place.
+  [[nodiscard]] virtual bool reaches(std::uint64_t address, std::uint64_t size) {
+    return arena().contains(address, size);
+  }
   // An exception that the enclave has no handler for, which sends `signal`: true where a debugger is to stop at it.
   // Then the thread is to go on, so that the instruction runs once more; said of one exception only.
   [[nodiscard]] virtual bool shows_fault(int signal) {

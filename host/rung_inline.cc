@@ -106,6 +106,12 @@ class InlineRung final : public Rung {
     return {"rung inline: the enclave is part of this process and protected from nobody"};
   }
   Arena& arena() override { return arena_; }
+  bool shares_process() const override { return true; }
+  bool reaches(std::uint64_t address, std::uint64_t size) override {
+    constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 47;
+    const std::uint64_t begin = enclave_->base();
+    return range_fits(address, size, kUserEnd) && (address + size <= begin || address >= begin + enclave_->size());
+  }
   boundary::EpcCounters epc_counters() override { return processor::epc_counters(*enclave_, *pager_); }
   const boundary::CarrierCounters* carrier_counters(std::uint32_t thread) const override { return &counters_[thread]; }
 

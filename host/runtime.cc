@@ -9,6 +9,7 @@
 
 #include "base/hex.h"
 #include "boundary/calls.h"
+#include "host/answer.h"
 #include "host/image/network_rules.h"
 
 namespace coffer::host {
@@ -17,11 +18,6 @@ using boundary::EnterCommand;
 using boundary::Request;
 
 namespace {
-
-void answer(Registers& registers, std::int64_t result, const std::array<std::uint64_t, 3>& extra = {}) {
-  registers = {static_cast<std::uint64_t>(EnterCommand::kReturn), static_cast<std::uint64_t>(result), extra[0],
-               extra[1], extra[2]};
-}
 
 std::string hexadecimal(std::uint64_t value) {
   std::array<char, 24> text{};
@@ -60,6 +56,7 @@ Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte
       threads_(image_.layout().thread_count),
       idle_(image_.layout().thread_count),
       buffers_(image_.layout().thread_count),
+      calls_(image_.layout().thread_count),
       host_counters_(std::make_unique<HostCounters[]>(image_.layout().thread_count)) {
   // The arena's blocks come as their last user left them.
   for (std::uint32_t thread = 0; thread < image_.layout().thread_count; ++thread) {
@@ -190,7 +187,11 @@ Runtime::Pause Runtime::carry(std::uint32_t thread, Registers& registers) {
       end_by_signal(thread, entered->death.signal, entered->death.rip, entered->death.address);
       return Pause::kThreadOver;
     }
-    if (static_cast<Request>(registers.rdi) == Request::kNextCall) return Pause::kNextCall;
+    // A thread that leaves a host call open and waits for the next call, or returns from a call that nobody made, has
+    // lost its way.
+    const bool nested = calls_[thread].nested != 0;
+    if (static_cast<Request>(registers.rdi) == Request::kNextCall && !nested) return Pause::kNextCall;
+    if (static_cast<Request>(registers.rdi) == Request::kNestedReturn && nested) return Pause::kNestedReturn;
     boundary::count(host_counters_[thread].ocalls);
     if (!serve(thread, registers)) return Pause::kThreadOver;
   }
@@ -225,6 +226,22 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
       wake_event_waiter();
       answer(registers, 0);
       return true;
+    case Request::kHostCall:
+      serve_host_call(thread, registers);
+      return true;
+    case Request::kShareMemory: {
+      void* memory = allocate_shared(registers.rsi);
+      answer(registers, memory == nullptr ? -ENOMEM : 0, {reinterpret_cast<std::uint64_t>(memory), 0, 0});
+      return true;
+    }
+    case Request::kUnshareMemory:
+      release_shared(reinterpret_cast<void*>(registers.rsi));
+      answer(registers, 0);
+      return true;
+    case Request::kNextCall:
+    case Request::kNestedReturn:
+      end_by_signal(thread, SIGABRT, 0, 0);
+      return false;
     case Request::kThreadExit:
       return false;
     case Request::kExit:
@@ -442,42 +459,6 @@ void Runtime::give_back(std::uint32_t thread, Pause pause) {
   const std::scoped_lock guard(lock_);
   if (pause != Pause::kNextCall) --serving_;
   changed_.notify_all();  // who waits for the end waits here too, and must not be the only one that is told
-}
-
-bool Runtime::prepare_buffer(std::uint32_t thread, std::uint64_t size) {
-  CallBuffer& buffer = buffers_[thread];
-  if (buffer.size >= size) return true;
-  if (buffer.block != nullptr) rung_->arena().release(buffer.block);
-  buffer = {rung_->arena().allocate(size), size};
-  if (buffer.block == nullptr) buffer.size = 0;
-  return buffer.block != nullptr;
-}
-
-Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
-  const auto thread = take_idle_thread();
-  if (!thread) return fail(ErrorKind::kLost, "the enclave is not running");
-  const std::uint64_t room = std::max(input.size(), output.size());
-  const bool fits = prepare_buffer(*thread, room);
-  Pause pause = Pause::kNextCall;
-  Registers registers;
-  if (fits) {
-    const CallBuffer& buffer = buffers_[*thread];
-    if (!input.empty()) std::memcpy(buffer.block, input.data(), input.size());
-    answer(registers, static_cast<std::int64_t>(index),
-           {reinterpret_cast<std::uint64_t>(buffer.block), input.size(), output.size()});
-    pause = drive(*thread, registers);
-  }
-  CallResult result;
-  if (fits && pause == Pause::kNextCall) {
-    boundary::count(host_counters_[*thread].ecalls);
-    result.status = static_cast<std::int64_t>(registers.rsi);
-    result.written = std::min<std::uint64_t>(registers.rdx, output.size());
-    if (result.written != 0) std::memcpy(output.data(), buffers_[*thread].block, result.written);
-  }
-  give_back(*thread, pause);
-  if (!fits) return input_error("the call's buffers are larger than the arena has room for");
-  if (pause != Pause::kNextCall) return fail(ErrorKind::kLost, "the enclave ended during the call");
-  return result;
 }
 
 }  // namespace coffer::host

@@ -6,8 +6,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -34,6 +36,9 @@ class Runtime {
   [[nodiscard]] Result<ExitStatus> wait();
   [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output);
+  void serve_host_calls(HostCallHandler handler) { host_call_handler_ = std::move(handler); }
+  [[nodiscard]] void* allocate_shared(std::uint64_t size);
+  void release_shared(void* memory);
   void destroy();
   [[nodiscard]] bool raise(int signal);
   [[nodiscard]] Rung& rung() { return *rung_; }
@@ -48,7 +53,7 @@ class Runtime {
  private:
   enum class Phase { kLoaded, kRunning, kEnded };
   // What drive() came back for.
-  enum class Pause { kNextCall, kThreadOver };
+  enum class Pause { kNextCall, kNestedReturn, kThreadOver };
   // Of one enclave thread, written by the host thread that drives it.
   struct alignas(64) HostCounters {
     std::atomic<std::uint64_t> ecalls{0}, ocalls{0};
@@ -57,6 +62,18 @@ class Runtime {
     std::byte* block = nullptr;
     std::uint64_t size = 0;
   };
+  // Where a call's data stands for the enclave.
+  struct CallPlaces {
+    const std::byte* input = nullptr;
+    std::byte* output = nullptr;
+  };
+  // What host threads are doing for an enclave thread; of the thread that drives it.
+  struct CallState {
+    bool has_caller = false;       // a call() waits for what it comes to
+    std::uint32_t nested = 0;      // calls that were made from host calls of it, and are not over
+    std::exception_ptr exception;  // what a host call threw
+  };
+  class HostCallScope;
 
   Result<void> prepare_start(const RunOptions& options);
   // Carries enclave thread `thread` until it waits for a call or is over.
@@ -81,6 +98,12 @@ class Runtime {
   // The end of a call, or of the first way to where calls are waited for. The last that a caller does here.
   void give_back(std::uint32_t thread, Pause pause);
   bool prepare_buffer(std::uint32_t thread, std::uint64_t size);
+  void serve_host_call(std::uint32_t thread, Registers& registers);
+  Result<CallResult> nested_call(std::uint32_t thread, std::uint64_t index, std::span<const std::byte> input,
+                                 std::span<std::byte> output);
+  // The spans themselves where the enclave reaches them, else places in `block`, to which the input is copied.
+  [[nodiscard]] bool in_place(std::span<const std::byte> span) const;
+  [[nodiscard]] CallPlaces place(std::span<const std::byte> input, std::span<std::byte> output, std::byte* block) const;
   std::span<std::byte> exchange(std::uint32_t thread) const;
 
   image::CofferImage image_;
@@ -98,11 +121,15 @@ class Runtime {
   std::optional<ExitStatus> status_;
   std::optional<operate::CrashReport> crash_;
   bool destroyed_ = false;
-  std::vector<std::thread> threads_;               // by enclave thread
-  IdleThreads idle_;                               // enclave threads that wait for a call
-  std::uint32_t serving_ = 0;                      // enclave threads that wait for a call or are in one
-  std::uint32_t waiting_ = 0;                      // host threads that wait for an idle one, or for all of them
-  std::vector<CallBuffer> buffers_;                // by enclave thread
+  std::vector<std::thread> threads_;   // by enclave thread
+  IdleThreads idle_;                   // enclave threads that wait for a call
+  std::uint32_t serving_ = 0;          // enclave threads that wait for a call or are in one
+  std::uint32_t waiting_ = 0;          // host threads that wait for an idle one, or for all of them
+  std::vector<CallBuffer> buffers_;    // by enclave thread
+  std::vector<CallState> calls_;       // by enclave thread
+  HostCallHandler host_call_handler_;  // set before the start
+  std::mutex shared_lock_;
+  std::set<void*> shared_;                         // what release_shared() takes
   std::unique_ptr<HostCounters[]> host_counters_;  // by enclave thread
   std::atomic<std::uint32_t> live_threads_{0};     // that began and are not over
 

@@ -68,8 +68,10 @@ inline const image::CofferImage& hostage() {
   static const auto image = image::CofferImage::read(testing::enclave_of("hostage", hostage_settings()));
   return *image;
 }
-inline image::CofferImage fresh_hostage() {
-  return *image::CofferImage::read(testing::enclave_of("hostage", hostage_settings()));
+inline image::CofferImage fresh_hostage(bool debug = true) {
+  image::Settings settings = hostage_settings();
+  settings.debug = debug;
+  return *image::CofferImage::read(testing::enclave_of("hostage", settings));
 }
 
 inline std::filesystem::path fresh_folder() {
@@ -87,8 +89,8 @@ struct Outcome {
 
 class Captivity {
  public:
-  explicit Captivity(std::unique_ptr<Rung> rung, bool fast_paths = true) {
-    auto built = build_enclave(fresh_hostage(), std::move(rung), {.fast_paths = fast_paths});
+  explicit Captivity(std::unique_ptr<Rung> rung, bool fast_paths = true, bool debug = true) {
+    auto built = build_enclave(fresh_hostage(debug), std::move(rung), {.fast_paths = fast_paths});
     if (built) runtime_ = std::move(*built);
   }
   ~Captivity() {
@@ -106,7 +108,14 @@ class Captivity {
     options.environment = {"TZ=UTC", "HOME=/nowhere"};
     options.mounts = {{.host = plain_, .enclave = "/plain", .key = {}},
                       {.host = sealed_, .enclave = "/sealed", .key = {}}};
-    return runtime_ != nullptr && runtime_->start(options).has_value();
+    if (runtime_ == nullptr) return false;
+    runtime_->serve_host_calls([this](const HostCall& call) {
+      if (!call.input.empty() && !call.output.empty()) call.output.front() = call.input.front();
+      // A nested call, which the program does not serve: kNotServing.
+      if (call.index % 2 == 1) (void)runtime_->call(call.index, call.input, call.output);
+      return CallResult{static_cast<std::int64_t>(call.index), call.output.size()};
+    });
+    return runtime_->start(options).has_value();
   }
   Outcome end() {
     auto waiting = std::async(std::launch::async, [this] { return runtime_->wait(); });
@@ -171,6 +180,26 @@ class Liar final : public Attacker {
   std::optional<Request> target_;
   std::optional<std::uint64_t> lie_;
   unsigned of_ten_;
+  std::mutex lock_;
+  std::mt19937 random_;
+};
+
+// Answers a call out with a call in, and lies in what it says of its buffers.
+class NestedLiar final : public Attacker {
+ public:
+  explicit NestedLiar(std::uint32_t seed) : random_(seed) {}
+  void on_answer(std::uint32_t, const Registers& request, Registers& answer) override {
+    const auto left_with = static_cast<Request>(request.rdi);
+    if (left_with != Request::kHostCall && left_with != Request::kNestedReturn) return;
+    const std::scoped_lock guard(lock_);
+    if (random_() % 2 == 0) return;
+    answer.rdi = static_cast<std::uint64_t>(boundary::EnterCommand::kCall);
+    for (std::uint64_t* number : {&answer.rsi, &answer.rdx, &answer.r8, &answer.r9}) {
+      if (random_() % 2 == 0) *number = kLies[random_() % kLies.size()];
+    }
+  }
+
+ private:
   std::mutex lock_;
   std::mt19937 random_;
 };

@@ -47,6 +47,8 @@ class HostileRung final : public Rung {
   void set_spin(std::chrono::nanoseconds spin) override { real_->set_spin(spin); }
   std::vector<std::string> missing_protections() const override { return real_->missing_protections(); }
   Arena& arena() override { return real_->arena(); }
+  bool shares_process() const override { return real_->shares_process(); }
+  bool reaches(std::uint64_t address, std::uint64_t size) override { return real_->reaches(address, size); }
 
  private:
   std::unique_ptr<Rung> real_;

@@ -17,7 +17,8 @@ namespace coffer {
 namespace detail {
 
 inline constexpr long kReport = 0xf001, kSealKey = 0xf002, kNextCall = 0xf003, kTargetInfo = 0xf004, kGetKey = 0xf005,
-                      kCounter = 0xf006;
+                      kCounter = 0xf006, kHostCall = 0xf007, kNestedReturn = 0xf008, kCallInput = 0xf009,
+                      kSharedMemory = 0xf00a, kRanges = 0xf00b;
 
 inline long enclave_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
   long result;
@@ -98,6 +99,10 @@ namespace detail {
 struct NextCall {  // what the kernel fills
   std::uint64_t index, input_size, output_room;
 };
+struct PreviousCall {  // what it gets
+  long status;
+  std::uint64_t output, written, input, room;
+};
 }  // namespace detail
 
 // Serves calls on the calling thread for ever: handler(const Call&, std::span<std::byte> output, std::size_t& written)
@@ -110,11 +115,8 @@ template <class Handler>
   std::size_t written = 0;
   while (true) {
     detail::NextCall next{};
-    struct Previous {
-      long status;
-      std::uint64_t output, written, input, room;
-    } previous{status, reinterpret_cast<std::uint64_t>(buffer.data() + half), written,
-               reinterpret_cast<std::uint64_t>(buffer.data()), half};
+    const detail::PreviousCall previous{status, reinterpret_cast<std::uint64_t>(buffer.data() + half), written,
+                                        reinterpret_cast<std::uint64_t>(buffer.data()), half};
     const long got = detail::next_call(detail::address(&previous), detail::address(&next));
     written = 0;
     if (got != 0) {

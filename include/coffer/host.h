@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -45,6 +46,8 @@ struct LoadOptions {
   bool debug = false;
   // Patch ENCLU and system-call sites; without, CPUID traps as well (software rungs; the measurement does not change).
   bool fast_paths = true;
+  // Bytes for calls and shared memory; taken from the machine as they are used.
+  std::uint64_t shared_memory = std::uint64_t{32} << 20;
 };
 
 // What of the image's network this host permits. Patterns as in coffer.toml: "tcp:127.0.0.1:8080".
@@ -77,6 +80,17 @@ struct CallResult {
   std::size_t written = 0;  // bytes of `output` that are valid
 };
 
+// An OCALL: what the enclave asks of its host. Both spans stand in memory that the enclave can change at any time: what
+// is checked is to be copied first.
+struct HostCall {
+  std::uint64_t index = 0;
+  std::span<const std::byte> input;
+  std::span<std::byte> output;
+};
+// Gives the status and how much of `output` was written. What it throws comes out of the call() that it is made in,
+// once that is over; the enclave gets status -125 (ECANCELED).
+using HostCallHandler = std::function<CallResult(const HostCall&)>;
+
 class Enclave {
  public:
   // Builds the enclave: measures, checks the signature, starts the cell. Refused: signature or measurement wrong.
@@ -94,10 +108,22 @@ class Enclave {
   [[nodiscard]] Result<void> start(const RunOptions& options);
   [[nodiscard]] Result<ExitStatus> wait();
 
+  // Who answers the enclave's OCALLs: on the thread that made the ECALL, or on one of the enclave's own where the
+  // program inside makes them from a thread that it started. Before start(); without, OCALLs get status -38 (ENOSYS).
+  void serve_host_calls(HostCallHandler handler);
+
   // An ECALL: runs function `index` of the served table inside, on any thread of the enclave that waits for calls
-  // (waiting for one to become free). Input is copied in, output copied out, both through the arena.
+  // (waiting for one to become free). Input is copied in, output copied out, both through shared memory; spans that
+  // stand in shared memory are used in place, and must not overlap. In a HostCallHandler it is a nested call, which the
+  // enclave's thread that waits for the handler serves.
   [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output);
+
+  // Memory that the enclave reaches too, aligned to 16; nullptr where there is none left. On kInline it is malloc()'s,
+  // and the enclave reaches all memory of the process.
+  [[nodiscard]] void* allocate_shared(std::size_t size);
+  void release_shared(void* memory);
+  [[nodiscard]] bool is_shared(const void* memory, std::size_t size) const;
 
   // Raises a signal in the program: SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGCONT or SIGWINCH, which are
   // all that the enclave lets a host raise. False where the program does not run, or has not asked for signals yet (by

@@ -92,6 +92,20 @@ bool in_arena(std::uint64_t address, std::uint64_t size) {
   return address >= arena_base && range_fits(address - arena_base, size, arena_size);
 }
 
+bool outside_enclave(std::uint64_t address, std::uint64_t size) {
+  const std::uint64_t begin = enclave_base();
+  const std::uint64_t end = begin + layout().size;
+  return size != 0 && address + size > address && (address + size <= begin || address >= end);
+}
+
+bool in_host_memory(std::uint64_t address, std::uint64_t size) {
+  if (size == 0 || in_arena(address, size)) return true;
+  constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 47;
+  return debug_enclave && range_fits(address, size, kUserEnd) && outside_enclave(address, size);
+}
+
+HostRange arena() { return {arena_base, arena_size}; }
+
 AddressSpace& address_space() { return *reinterpret_cast<AddressSpace*>(address_space_place); }
 
 void init_memory() {

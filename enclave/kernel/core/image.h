@@ -34,6 +34,15 @@ void read_own_attributes();
 // address that the host names.
 void set_arena(std::uint64_t base, std::uint64_t size);
 [[nodiscard]] bool in_arena(std::uint64_t address, std::uint64_t size);
+// Memory that a call may name: the arena, and of a DEBUG enclave, from which nothing is kept, all outside ELRANGE. Of
+// no bytes any address is.
+[[nodiscard]] bool in_host_memory(std::uint64_t address, std::uint64_t size);
+struct HostRange {
+  std::uint64_t base, size;
+};
+[[nodiscard]] HostRange arena();
+// Memory of the host: it does not touch ELRANGE and does not wrap.
+[[nodiscard]] bool outside_enclave(std::uint64_t address, std::uint64_t size);
 
 // The heap range's address space; after init_memory().
 AddressSpace& address_space();

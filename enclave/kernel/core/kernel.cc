@@ -33,6 +33,15 @@ Answer call_host(Request request, std::uint64_t a, std::uint64_t b, std::uint64_
   return answer;
 }
 
+bool call_host_or_be_called(Request request, std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d,
+                            Answer* answer) {
+  publish_counters();
+  const std::uint64_t command = coffer_exit_preserving(static_cast<std::uint64_t>(request), a, b, c, d, answer);
+  if (command == static_cast<std::uint64_t>(EnterCommand::kCall)) return true;
+  check_return(command);
+  return false;
+}
+
 std::span<std::byte> exchange_area() { return current_thread().exchange->data; }
 
 void log_always(std::string_view text) {

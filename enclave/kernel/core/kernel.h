@@ -23,6 +23,11 @@ struct Answer {
 Answer call_host(boundary::Request request, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0,
                  std::uint64_t d = 0);
 
+// As call_host(), for requests that the host may answer with a call: true where it did (EnterCommand::kCall), the
+// registers of which are in *answer then.
+[[nodiscard]] bool call_host_or_be_called(boundary::Request request, std::uint64_t a, std::uint64_t b, std::uint64_t c,
+                                          std::uint64_t d, Answer* answer);
+
 // Panics where the host answered a request with anything but the command kReturn.
 void check_return(std::uint64_t command);
 

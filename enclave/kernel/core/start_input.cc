@@ -21,13 +21,6 @@ constexpr std::uint64_t kMaxStrings = std::uint64_t{1} << 20;
 constexpr std::uint32_t kMaxMounts = 32;
 constexpr std::uint32_t kMaxStringCount = 65536;
 
-// Memory of the host: it does not touch ELRANGE and does not wrap.
-bool outside_enclave(std::uint64_t address, std::uint64_t size) {
-  const std::uint64_t begin = enclave_base();
-  const std::uint64_t end = begin + layout().size;
-  return size != 0 && address + size > address && (address + size <= begin || address >= end);
-}
-
 void check_arena(const StartInfo& info, std::uint64_t address, std::uint64_t size) {
   if (!outside_enclave(info.arena_base, info.arena_size)) panic("the host's arena overlaps the enclave");
   set_arena(info.arena_base, info.arena_size);

@@ -128,7 +128,8 @@ struct ThreadControl {
   boundary::ExchangeArea* exchange = nullptr;  // in the arena, checked
   std::uint32_t thread_id = 0;
   std::uint64_t clear_child_tid = 0;
-  std::uint64_t call_buffer = 0, call_room = 0;       // where the host wants the result of the call being served
+  std::uint64_t call_result = 0, call_room = 0;       // where the host wants the result of the call being served
+  std::uint64_t call_argument = 0, call_size = 0;     // where its argument stands with the host
   std::uint64_t call_input = 0, call_input_room = 0;  // where the program wants the next call's argument
   SyscallFrame* frame = nullptr;                      // of the system call that is being served
   std::uint64_t system_calls = 0;                     // served since the TCS was first entered

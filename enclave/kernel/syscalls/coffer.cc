@@ -1,4 +1,4 @@
-// Coffer's own system calls: reports, keys, and the calls that the host makes. include/coffer/enclave.h is their face.
+// Coffer's own system calls: reports and keys. include/coffer/enclave.h is their face. Calls are call_syscalls().
 #include <cerrno>
 #include <cstring>
 
@@ -6,10 +6,7 @@
 #include "base/secret.h"
 #include "boundary/monotonic_counters.h"
 #include "enclave/kernel/core/enclu.h"
-#include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
-#include "enclave/kernel/core/thread.h"
-#include "enclave/kernel/signals/pending.h"
 #include "enclave/kernel/support/crypto.h"
 #include "enclave/kernel/syscalls/syscall.h"
 
@@ -129,48 +126,9 @@ std::int64_t sys_counter(const Arguments& c) {
   return put_user(c.a[2], statement.value) ? 0 : -EFAULT;
 }
 
-struct PreviousCall {  // as in include/coffer/enclave.h
-  std::int64_t status;
-  std::uint64_t output, written, input, room;
-};
-struct NextCall {
-  std::uint64_t index, input_size, output_room;
-};
-
-// The host's memory for this call's result, until the next kNextCall. Its address is the host's word: checked here.
-struct HostBuffer {
-  std::uint64_t address, room;
-};
-
-// Answers the previous call and waits for the next. The result is copied out to where the host said, once; the
-// argument is copied in, once. The wait itself is entry.S's, between this and coffer_take_call().
-std::int64_t sys_next_call(const Arguments& c) {
-  // Handlers run before the wait, which no signal ends; then the call is made again.
-  if (signals::interrupted()) return -EINTR;
-  PreviousCall previous;
-  if (!get_user(c.a[0], &previous)) return -EFAULT;
-  ThreadControl& thread = current_thread();
-  const HostBuffer buffer{thread.call_buffer, thread.call_room};
-  if (previous.written > buffer.room) previous.written = buffer.room;
-  if (previous.written != 0) {
-    const UserBytes result = user_bytes(previous.output, previous.written, false);
-    if (!result.ok) return -EFAULT;
-    std::memcpy(reinterpret_cast<void*>(buffer.address), result.bytes.data(), previous.written);
-  }
-  thread.call_input = previous.input;
-  thread.call_input_room = previous.room;
-  thread.call_status = static_cast<std::uint64_t>(previous.status);
-  thread.call_written = previous.written;
-  thread.call_leaves = 1;
-  thread.serves_calls.store(true, std::memory_order_relaxed);
-  return 0;
-}
-
 constexpr SyscallEntry kTable[] = {
     {0xf001, "coffer_report", "data, target_info, report, check", sys_report, ""},
     {0xf002, "coffer_seal_key", "policy, key_id, key", sys_seal_key, ""},
-    {0xf003, "coffer_next_call", "previous, next", sys_next_call,
-     "index: any; buffer: must lie in the arena; size: bounded by the caller's room"},
     {0xf004, "coffer_target_info", "target_info", sys_target_info, ""},
     {0xf005, "coffer_get_key", "key_request, key", sys_get_key, ""},
     {0xf006, "coffer_counter", "operation, id, value", sys_counter,
@@ -178,25 +136,6 @@ constexpr SyscallEntry kTable[] = {
 };
 
 }  // namespace
-
-// From entry.S: the host has entered with a call. What it says is in the registers: once read, once checked.
-extern "C" std::int64_t coffer_take_call(const SyscallFrame* frame, std::uint64_t index, std::uint64_t address,
-                                         std::uint64_t size, std::uint64_t room, std::uint64_t command) {
-  check_return(command);
-  ThreadControl& thread = current_thread();
-  thread.serves_calls.store(false, std::memory_order_relaxed);
-  const std::uint64_t larger = size > room ? size : room;
-  if (larger != 0 && !in_arena(address, larger)) panic("the host gave a call a buffer outside the arena");
-  thread.call_buffer = address;
-  thread.call_room = room;
-  if (size > thread.call_input_room) return -E2BIG;
-  if (size != 0) {
-    const UserBytes input = user_bytes(thread.call_input, size, true);
-    if (!input.ok) return -EFAULT;
-    std::memcpy(input.bytes.data(), reinterpret_cast<const void*>(address), size);
-  }
-  return put_user(frame->rsi, NextCall{index, size, room}) ? 0 : -EFAULT;
-}
 
 std::span<const SyscallEntry> coffer_syscalls() { return kTable; }
 

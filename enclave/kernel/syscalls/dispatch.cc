@@ -55,6 +55,7 @@ void init_dispatch(std::uint64_t count) {
   join(timer_syscalls());
   join(identity_syscalls());
   join(coffer_syscalls());
+  join(call_syscalls());
 }
 
 std::uint64_t cpu_count() { return cpus; }

@@ -33,7 +33,8 @@ std::span<const SyscallEntry> time_syscalls();      // syscalls/time.cc
 std::span<const SyscallEntry> signal_syscalls();    // syscalls/signals.cc
 std::span<const SyscallEntry> timer_syscalls();     // syscalls/timers.cc
 std::span<const SyscallEntry> identity_syscalls();  // syscalls/identity.cc: users, groups, scheduling, what is refused
-std::span<const SyscallEntry> coffer_syscalls();    // syscalls/coffer.cc: reports, keys, serving calls
+std::span<const SyscallEntry> coffer_syscalls();    // syscalls/coffer.cc: reports, keys
+std::span<const SyscallEntry> call_syscalls();      // syscalls/calls.cc: calls from and to the host
 
 // True where the application may access [address, address + size): its segments or its mappings; pages not committed
 // yet are committed. A size of 0 is always fine.

@@ -16,6 +16,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <coffer/calls.h>
 #include <coffer/enclave.h>
 #include <coffer/monotonic_counter.h>
 
@@ -223,6 +224,23 @@ void sealed_files(std::uint64_t seed) {
   (void)::close(fd);
 }
 
+// Calls out: what the host says of them is its word, but for where and how much.
+void host_calls(std::uint64_t round) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{40}, std::size_t{5000}}) {
+    const coffer::calls::SharedBlock question(size);
+    const coffer::calls::SharedBlock answer(size);
+    if (question.bytes().size() != size || answer.bytes().size() != size) continue;
+    if (size != 0) std::memset(question.bytes().data(), 7, size);
+    const auto came = coffer::calls::call_host(round, question.bytes(), answer.bytes());
+    if (came) must(came->written <= size);
+  }
+  void* memory = coffer::calls::allocate_shared(3000);
+  if (memory == nullptr) return;
+  must(coffer::calls::in_shared_memory(memory, 3000));
+  std::memset(memory, 5, 3000);
+  coffer::calls::release_shared(memory);
+}
+
 void time_goes_on() {
   static timespec last{};
   timespec now{};
@@ -378,6 +396,7 @@ int main(int argc, char** argv) {
   constexpr int kRounds = 4;
   for (int round = 0; round < kRounds; ++round) {
     plain_files(round);
+    host_calls(static_cast<std::uint64_t>(round));
     sockets();
     sealed_files(static_cast<std::uint64_t>(round) + 1);
     time_goes_on();

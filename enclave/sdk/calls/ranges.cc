@@ -1,0 +1,112 @@
+// Where memory lies, and memory that both sides reach.
+#include <coffer/calls.h>
+#include <coffer/enclave.h>
+
+#include <new>
+
+#include "enclave/sdk/calls/ranges.h"
+
+namespace coffer::calls {
+
+namespace {
+
+constexpr std::size_t kStackSize = std::size_t{1} << 20;
+constexpr std::size_t kAlignment = 64;
+constexpr long kAllocate = 0, kRelease = 1;
+
+std::uint64_t number(const void* memory) { return reinterpret_cast<std::uint64_t>(memory); }
+
+bool fits(std::uint64_t base, std::uint64_t size, std::uint64_t address, std::uint64_t length) {
+  return address >= base && address - base <= size && length <= size - (address - base);
+}
+
+// The thread's blocks: pieces of one allocation, made when it is first needed and given back at the thread's end.
+class ThreadStack {
+ public:
+  ThreadStack() = default;
+  ~ThreadStack() { release_shared(memory_); }
+  ThreadStack(const ThreadStack&) = delete;
+  ThreadStack& operator=(const ThreadStack&) = delete;
+
+  std::byte* take(std::size_t size) {
+    if (memory_ == nullptr) memory_ = static_cast<std::byte*>(allocate_shared(kStackSize));
+    if (memory_ == nullptr || size > kStackSize - used_) return nullptr;
+    std::byte* block = memory_ + used_;
+    used_ += size;
+    return block;
+  }
+  void give_back(const std::byte* block) { used_ = static_cast<std::size_t>(block - memory_); }
+
+ private:
+  std::byte* memory_ = nullptr;
+  std::size_t used_ = 0;
+};
+
+ThreadStack& thread_stack() {
+  static thread_local ThreadStack stack;
+  return stack;
+}
+
+}  // namespace
+
+const MemoryRanges& memory_ranges() {
+  static const MemoryRanges ranges = [] {
+    MemoryRanges found{};
+    if (detail::enclave_call(detail::kRanges, detail::address(&found)) != 0) found = {};
+    return found;
+  }();
+  return ranges;
+}
+
+SharedBlock::SharedBlock(std::size_t size) : size_(size) {
+  if (size == 0) return;
+  const std::size_t rounded = (size + kAlignment - 1) & ~(kAlignment - 1);
+  if (rounded >= size) begin_ = thread_stack().take(rounded);
+  if (begin_ == nullptr) {
+    begin_ = static_cast<std::byte*>(allocate_shared(size));
+    own_ = begin_ != nullptr;
+  }
+  if (begin_ == nullptr) size_ = 0;
+}
+
+SharedBlock::~SharedBlock() {
+  if (begin_ == nullptr) return;
+  if (own_) {
+    release_shared(begin_);
+  } else {
+    thread_stack().give_back(begin_);
+  }
+}
+
+void* allocate_shared(std::size_t size) {
+  std::uint64_t memory = 0;
+  const long failed = detail::enclave_call(detail::kSharedMemory, kAllocate, static_cast<long>(size == 0 ? 1 : size),
+                                           detail::address(&memory));
+  return failed == 0 ? reinterpret_cast<void*>(memory) : nullptr;
+}
+
+void release_shared(void* memory) {
+  if (memory != nullptr) detail::enclave_call(detail::kSharedMemory, kRelease, detail::address(memory));
+}
+
+bool within_enclave(const void* memory, std::size_t size) {
+  const MemoryRanges& ranges = memory_ranges();
+  return fits(ranges.base, ranges.size, number(memory), size);
+}
+
+bool outside_enclave(const void* memory, std::size_t size) {
+  const MemoryRanges& ranges = memory_ranges();
+  const std::uint64_t begin = number(memory);
+  const std::uint64_t end = begin + size;
+  if (size == 0) return true;
+  return end > begin && (end <= ranges.base || begin >= ranges.base + ranges.size);
+}
+
+bool in_shared_memory(const void* memory, std::size_t size) {
+  const MemoryRanges& ranges = memory_ranges();
+  if (ranges.size == 0) return false;
+  if (size == 0 || fits(ranges.arena_base, ranges.arena_size, number(memory), size)) return true;
+  return ranges.debug != 0 && outside_enclave(memory, size);
+}
+
+}  // namespace coffer::calls

@@ -1,0 +1,188 @@
+// Calls into an enclave and out of it (docs/design/sdk.md).
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "host/answer.h"
+#include "host/runtime.h"
+
+namespace coffer::host {
+
+using boundary::EnterCommand;
+
+namespace {
+
+constexpr std::uint64_t kMostBytes = 0xffff'ffff;  // of one argument or result: the protocol has 32 bits for each
+constexpr std::uint64_t kBlockAlignment = 64;
+
+std::uint64_t number(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
+std::uint64_t round_up(std::uint64_t size) { return (size + kBlockAlignment - 1) & ~(kBlockAlignment - 1); }
+
+}  // namespace
+
+// While a handler runs, a call() of its thread into the same enclave is a nested one of this enclave thread.
+class Runtime::HostCallScope {
+ public:
+  HostCallScope(const Runtime& runtime, std::uint32_t thread) : runtime_(&runtime), thread_(thread), outer_(innermost) {
+    innermost = this;
+  }
+  ~HostCallScope() { innermost = outer_; }
+  HostCallScope(const HostCallScope&) = delete;
+  HostCallScope& operator=(const HostCallScope&) = delete;
+
+  // The enclave thread of `runtime` that waits for what this host thread does; handlers of other enclaves may lie
+  // between.
+  [[nodiscard]] static std::optional<std::uint32_t> waiting(const Runtime& runtime) {
+    for (const HostCallScope* scope = innermost; scope != nullptr; scope = scope->outer_) {
+      if (scope->runtime_ == &runtime) return scope->thread_;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  const Runtime* runtime_;
+  std::uint32_t thread_;
+  HostCallScope* outer_;
+  static thread_local HostCallScope* innermost;
+};
+thread_local Runtime::HostCallScope* Runtime::HostCallScope::innermost = nullptr;
+
+bool Runtime::in_place(std::span<const std::byte> span) const {
+  return span.empty() || rung_->reaches(number(span.data()), span.size());
+}
+
+Runtime::CallPlaces Runtime::place(std::span<const std::byte> input, std::span<std::byte> output,
+                                   std::byte* block) const {
+  CallPlaces places{input.data(), output.data()};
+  if (!in_place(input)) {
+    std::memcpy(block, input.data(), input.size());
+    places.input = block;
+  }
+  // The result may stand where the argument stood: by then that has been copied in.
+  if (!in_place(output)) places.output = block;
+  return places;
+}
+
+bool Runtime::prepare_buffer(std::uint32_t thread, std::uint64_t size) {
+  CallBuffer& buffer = buffers_[thread];
+  if (buffer.size >= size) return true;
+  if (buffer.block != nullptr) rung_->arena().release(buffer.block);
+  buffer = {rung_->arena().allocate(size), size};
+  if (buffer.block == nullptr) buffer.size = 0;
+  return buffer.block != nullptr;
+}
+
+Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
+  if (const auto waiting = HostCallScope::waiting(*this)) return nested_call(*waiting, index, input, output);
+  const auto thread = take_idle_thread();
+  if (!thread) return fail(ErrorKind::kLost, "the enclave is not running");
+  const std::uint64_t room = std::max(in_place(input) ? 0 : input.size(), in_place(output) ? 0 : output.size());
+  const bool fits = std::max(input.size(), output.size()) <= kMostBytes && prepare_buffer(*thread, room);
+  Pause pause = Pause::kNextCall;
+  Registers registers;
+  CallResult result;
+  std::exception_ptr exception;
+  if (fits) {
+    const CallPlaces places = place(input, output, buffers_[*thread].block);
+    answer(registers, static_cast<std::int64_t>(index),
+           {number(places.input), input.size() | output.size() << 32, number(places.output)});
+    calls_[*thread].has_caller = true;
+    pause = drive(*thread, registers);
+    calls_[*thread].has_caller = false;
+    exception = std::exchange(calls_[*thread].exception, nullptr);
+    if (pause == Pause::kNextCall) {
+      boundary::count(host_counters_[*thread].ecalls);
+      result.status = static_cast<std::int64_t>(registers.rsi);
+      result.written = std::min<std::uint64_t>(registers.rdx, output.size());
+      if (result.written != 0 && places.output != output.data()) {
+        std::memcpy(output.data(), places.output, result.written);
+      }
+    }
+  }
+  give_back(*thread, pause);
+  if (exception) std::rethrow_exception(exception);
+  if (!fits) return input_error("the call's buffers are larger than the arena has room for");
+  if (pause != Pause::kNextCall) return fail(ErrorKind::kLost, "the enclave ended during the call");
+  return result;
+}
+
+Result<CallResult> Runtime::nested_call(std::uint32_t thread, std::uint64_t index, std::span<const std::byte> input,
+                                        std::span<std::byte> output) {
+  // A block of its own: the result of the call around it has its place in the thread's.
+  const std::uint64_t room = std::max(in_place(input) ? 0 : input.size(), in_place(output) ? 0 : output.size());
+  std::byte* block = room == 0 ? nullptr : rung_->arena().allocate(room);
+  if ((room != 0 && block == nullptr) || std::max(input.size(), output.size()) > kMostBytes) {
+    if (block != nullptr) rung_->arena().release(block);
+    return input_error("the call's buffers are larger than the arena has room for");
+  }
+  const CallPlaces places = place(input, output, block);
+  Registers registers{static_cast<std::uint64_t>(EnterCommand::kCall), index, number(places.input),
+                      input.size() | output.size() << 32, number(places.output)};
+  CallState& state = calls_[thread];
+  ++state.nested;
+  const bool had_caller = std::exchange(state.has_caller, true);
+  const Pause pause = carry(thread, registers);
+  state.has_caller = had_caller;
+  --state.nested;
+  CallResult result;
+  if (pause == Pause::kNestedReturn) {
+    boundary::count(host_counters_[thread].ecalls);
+    result.status = static_cast<std::int64_t>(registers.rsi);
+    result.written = std::min<std::uint64_t>(registers.rdx, output.size());
+    if (result.written != 0 && places.output != output.data()) {
+      std::memcpy(output.data(), places.output, result.written);
+    }
+  }
+  if (block != nullptr) rung_->arena().release(block);
+  if (auto exception = std::exchange(state.exception, nullptr)) std::rethrow_exception(exception);
+  if (pause != Pause::kNestedReturn) return fail(ErrorKind::kLost, "the enclave ended during the call");
+  return result;
+}
+
+void Runtime::serve_host_call(std::uint32_t thread, Registers& registers) {
+  const std::uint64_t input_size = registers.r8 & kMostBytes;
+  const std::uint64_t room = registers.r8 >> 32;
+  const bool reached = (input_size == 0 || rung_->reaches(registers.rdx, input_size)) &&
+                       (room == 0 || rung_->reaches(registers.r9, room));
+  if (!host_call_handler_ || !reached) {
+    answer(registers, reached ? -ENOSYS : -EFAULT);
+    return;
+  }
+  const HostCall call{registers.rsi,
+                      {reinterpret_cast<const std::byte*>(registers.rdx), input_size},
+                      {reinterpret_cast<std::byte*>(registers.r9), room}};
+  CallResult result;
+  const HostCallScope scope(*this, thread);
+  try {
+    result = host_call_handler_(call);
+  } catch (...) {
+    if (!calls_[thread].has_caller) throw;
+    calls_[thread].exception = std::current_exception();
+    result = {.status = -ECANCELED, .written = 0};
+  }
+  answer(registers, result.status, {std::min<std::uint64_t>(result.written, room), 0, 0});
+}
+
+void* Runtime::allocate_shared(std::uint64_t size) {
+  void* memory = rung_->shares_process() ? std::malloc(size) : rung_->arena().allocate(round_up(size));
+  if (memory != nullptr) {
+    const std::scoped_lock guard(shared_lock_);
+    shared_.insert(memory);
+  }
+  return memory;
+}
+
+void Runtime::release_shared(void* memory) {
+  {
+    const std::scoped_lock guard(shared_lock_);
+    if (shared_.erase(memory) == 0) return;  // the address can be the enclave's word
+  }
+  if (rung_->shares_process()) {
+    std::free(memory);
+  } else {
+    rung_->arena().release(static_cast<std::byte*>(memory));
+  }
+}
+
+}  // namespace coffer::host
