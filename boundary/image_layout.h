@@ -22,7 +22,7 @@ namespace coffer::boundary {
 
 inline constexpr std::uint64_t kLayoutMagic = 0x31545541'4c464f43;  // "COFLAUT1"
 inline constexpr std::uint32_t kLayoutVersion =
-    6;  // 2: network rules, 3: the kernel's own thread, 4: CPUID, 5: working directory
+    6;  // 2: network rules, 3: the kernel's own thread, 4: CPUID, 5: working directory, 6: calls out
 
 // Blocks of one thread: page 0 the TCS, then kSsaFrames frames of one page, then the kernel's block, whose last
 // page-sized piece is the thread control block that GS points to and whose rest is the kernel stack (it grows down).
