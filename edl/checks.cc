@@ -1,0 +1,681 @@
+#include "edl/checks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace coffer::edl {
+namespace {
+
+std::string_view word_of(AttributeKind kind) {
+  switch (kind) {
+    case AttributeKind::kIn:
+      return "in";
+    case AttributeKind::kOut:
+      return "out";
+    case AttributeKind::kSize:
+      return "size";
+    case AttributeKind::kCount:
+      return "count";
+    case AttributeKind::kString:
+      return "string";
+    case AttributeKind::kWideString:
+      return "wstring";
+    case AttributeKind::kIsPointer:
+      return "isptr";
+    case AttributeKind::kIsArray:
+      return "isary";
+    case AttributeKind::kReadOnly:
+      return "readonly";
+    case AttributeKind::kUserCheck:
+      return "user_check";
+  }
+  return "";
+}
+
+bool is_integer(Base base) {
+  switch (base) {
+    case Base::kChar:
+    case Base::kShort:
+    case Base::kInt:
+    case Base::kLong:
+    case Base::kLongLong:
+    case Base::kInt8:
+    case Base::kInt16:
+    case Base::kInt32:
+    case Base::kInt64:
+    case Base::kUint8:
+    case Base::kUint16:
+    case Base::kUint32:
+    case Base::kUint64:
+    case Base::kSize:
+      return true;
+    default:
+      return false;
+  }
+}
+bool is_signed_integer(const Type& type) {
+  if (type.is_unsigned) return false;
+  switch (type.base) {
+    case Base::kUint8:
+    case Base::kUint16:
+    case Base::kUint32:
+    case Base::kUint64:
+    case Base::kSize:
+      return false;
+    default:
+      return is_integer(type.base);
+  }
+}
+
+const Declaration* find(const std::vector<Declaration>& declarations, std::string_view name) {
+  for (const Declaration& each : declarations) {
+    if (each.name == name) return &each;
+  }
+  return nullptr;
+}
+
+// What a type names that a header has to define.
+bool is_foreign(const Interface& interface, const Type& type) {
+  if (type.base != Base::kNamed && type.base != Base::kStruct) return false;
+  return interface.find(type) == nullptr;
+}
+bool is_bare_foreign(const Type& type) { return type.base == Base::kNamed && !type.is_pointer(); }
+
+class Checker {
+ public:
+  Checker(const Interface& interface, const Options& options, Diagnostics& diagnostics)
+      : interface_(interface), options_(options), diagnostics_(diagnostics) {}
+
+  void check(UserType& type) {
+    if (type.kind == UserTypeKind::kEnum) return;
+    if (type.members.empty()) {
+      return error(type.place, fmt::format("struct or union `{}' has no members", type.name),
+                   "C and C++ disagree about the size of what is empty; give it a member");
+    }
+    names(type.members);
+    for (Declaration& member : type.members) {
+      if (type.kind == UserTypeKind::kStruct) this->member(type, member);
+      value_type(member);
+    }
+    for (Declaration& member : type.members) measured_by(type.members, member, type.name, false);
+    if (type.kind == UserTypeKind::kStruct) {
+      std::set<const UserType*> above;
+      deep_cycle(type, type, above);
+    }
+  }
+
+  void check(const Function& function) {
+    names(function.parameters);
+    specifiers(function);
+    if (function.result.is_pointer()) {
+      warn(Warning::kReturnPointer, function.place,
+           fmt::format("Function `{}': The function returns a pointer, which could expose memory addresses across the "
+                       "host-enclave boundary. Consider passing the pointer as an out parameter instead",
+                       function.name));
+    }
+    for (const Declaration& parameter : function.parameters) {
+      const std::size_t before = diagnostics_.all().size();
+      value_type(parameter);
+      if (parameter.attributes || !oe()) attributes(function, parameter);
+      if (diagnostics_.all().size() != before && diagnostics_.has_errors()) continue;
+      pointer_warnings(function, parameter);
+      portability(function, parameter);
+      both_sizes(function, parameter);
+      measured_by(function.parameters, parameter, function.name, true);
+      deep_copies(function, parameter);
+    }
+  }
+
+ private:
+  [[nodiscard]] bool oe() const { return options_.dialect == Dialect::kOpenEnclave; }
+  [[nodiscard]] bool sgx() const { return options_.dialect == Dialect::kSgx; }
+  [[nodiscard]] bool native() const { return options_.dialect == Dialect::kCoffer; }
+
+  void error(const Place& place, std::string message, std::string advice = {}, bool place_last = false) {
+    diagnostics_.add({Severity::kError, place, std::move(message), std::move(advice), place_last});
+  }
+  void warn(Warning warning, const Place& place, const std::string& message, bool place_last = false) {
+    const WarningOptions::Level level = options_.warnings.level(warning);
+    if (level == WarningOptions::Level::kIgnored) return;
+    diagnostics_.add({level == WarningOptions::Level::kError ? Severity::kError : Severity::kWarning,
+                      place,
+                      fmt::format("{} [-W{}].", message, name_of(warning)),
+                      {},
+                      place_last});
+  }
+
+  void names(const std::vector<Declaration>& declarations) {
+    std::set<std::string_view> seen;
+    for (const Declaration& each : declarations) {
+      if (!seen.insert(each.name).second) {
+        error(each.place, fmt::format("`{}' is declared twice", each.name), "rename one of the two");
+      } else if (each.name.starts_with("edl_")) {
+        error(each.place, fmt::format("`{}' begins with edl_, as names of the generated code do", each.name),
+              "rename it");
+      }
+    }
+  }
+
+  void value_type(const Declaration& declaration) {
+    if (declaration.type.base == Base::kVoid && !declaration.type.is_pointer()) {
+      error(declaration.place, fmt::format("`{}' has the type void", declaration.name),
+            "give it a type, or make it void*");
+    }
+  }
+
+  // --- functions
+
+  void specifiers(const Function& function) {
+    if (function.is_private && oe()) {
+      error(function.place,
+            fmt::format("Function `{}': `private' specifier is not supported by oeedger8r", function.name),
+            "write public before it", true);
+    }
+    if (function.has_allow_list && function.trusted) {
+      error(function.allow_place,
+            fmt::format("Function `{}': the `allow' syntax is invalid for a trusted function (ECALL).", function.name),
+            "allow(...) belongs behind an OCALL, and lists the ECALLs that may be made while it runs");
+    } else if (function.has_allow_list && oe()) {
+      warn(Warning::kUnsupportedAllow, function.allow_place,
+           fmt::format("Function `{}': the `allow' syntax is currently unsupported. Ignored", function.name));
+    }
+  }
+
+  void pointer_warnings(const Function& function, const Declaration& parameter) {
+    if (!parameter.type.is_pointer() || parameter.has(AttributeKind::kUserCheck)) return;
+    if (!parameter.attributes) {
+      warn(Warning::kPointerInFunction, parameter.place,
+           fmt::format(
+               "Function `{}': `{}' is a pointer that is not serializable. Consider annotating the parameter with "
+               "the direction annotation",
+               function.name, parameter.name));
+    }
+    if (parameter.type.pointers == 1 && is_foreign(interface_, parameter.type)) {
+      warn(Warning::kForeignPointer, parameter.place,
+           fmt::format("Function `{}': `{}' is a pointer of a foreign type `{}' that may not be serializable. Consider "
+                       "defining the type in the EDL file with proper annotations",
+                       function.name, parameter.name, parameter.type.name));
+    }
+  }
+
+  void portability(const Function& function, const Declaration& parameter) {
+    const Type& type = parameter.type;
+    if (!oe()) return;
+    if (type.base != Base::kWideChar && type.base != Base::kLongDouble && type.base != Base::kLong) return;
+    const char* const name = type.base == Base::kWideChar     ? "wchar_t"
+                             : type.base == Base::kLongDouble ? "long double"
+                             : type.is_unsigned               ? "unsigned long"
+                                                              : "long";
+    warn(
+        Warning::kNonPortableType, parameter.place,
+        fmt::format("Function `{}': `{}' has different sizes on Windows and Linux, so this enclave works on the system "
+                    "only that it is built for",
+                    function.name, name),
+        true);
+  }
+
+  void both_sizes(const Function& function, const Declaration& parameter) {
+    if (!parameter.attributes || !oe()) return;
+    if (!parameter.attributes->size.empty() && !parameter.attributes->count.empty()) {
+      error(parameter.place,
+            fmt::format(
+                "Function `{}': simultaneous `size' and `count' parameters `size' and `count' are not supported by "
+                "oeedger8r.",
+                function.name),
+            "give the size in bytes, or the count of elements");
+    }
+  }
+
+  void deep_copies(const Function& function, const Declaration& parameter) {
+    const UserType* type = interface_.find(parameter.type);
+    if (type == nullptr || type->kind != UserTypeKind::kStruct) return;
+    const bool deep = std::any_of(type->members.begin(), type->members.end(), copied_along);
+    if (!deep) return;
+    if (!parameter.type.is_pointer()) {
+      return error(
+          parameter.place,
+          fmt::format("the structure declaration `{}' specifies a deep copy is expected. Referenced by value in "
+                      "function `{}' detected.",
+                      type->name, function.name),
+          "pass a pointer to it, or leave size and count out of its members", true);
+    }
+    if (parameter.has(AttributeKind::kOut) && !parameter.has(AttributeKind::kIn) && !oe()) {
+      error(parameter.place,
+            fmt::format(
+                "the structure declaration \"{}\" specifies a deep copy, should not be used with an `out' attribute "
+                "in function \"{}\".",
+                type->name, function.name),
+            "use [in, out], with the room for what comes back given by the caller");
+    }
+  }
+
+  // --- attributes of parameters
+
+  void attributes(const Function& function, const Declaration& parameter) {
+    static const Attributes none;
+    const Attributes& given = parameter.attributes ? *parameter.attributes : none;
+    for (const Attribute& attribute : given.given) {
+      if (!one(function, parameter, given, attribute)) return;
+    }
+    if (oe()) return;
+    const bool pointing = parameter.type.is_pointer() || parameter.is_array() || given.has(AttributeKind::kIsPointer) ||
+                          given.has(AttributeKind::kIsArray);
+    if (pointing && !given.directed() && !given.has(AttributeKind::kUserCheck)) {
+      return error(parameter.place,
+                   fmt::format("`{}': pointer/array should have direction attribute or `user_check'", parameter.name),
+                   "[in] copies it to the function, [out] back, [user_check] passes the bare address");
+    }
+    if (!given.directed()) return;
+    if (parameter.type.base == Base::kVoid && parameter.type.pointers == 1 && given.size.empty()) {
+      return error(parameter.place,
+                   fmt::format("`{}': void pointer `{}' - buffer size unknown", function.name, parameter.name),
+                   "add size=BYTES");
+    }
+    if (given.out() && (parameter.type.is_const || given.has(AttributeKind::kReadOnly))) {
+      return error(parameter.place,
+                   fmt::format("`{}': `{}' is readonly - cannot be used with `out'", function.name, parameter.name),
+                   "leave const out, or [out]");
+    }
+  }
+
+  // False: there was an error.
+  bool one(const Function& function, const Declaration& parameter, const Attributes& given,
+           const Attribute& attribute) {
+    switch (attribute.kind) {
+      case AttributeKind::kString:
+      case AttributeKind::kWideString:
+        return string(function, parameter, given, attribute);
+      case AttributeKind::kIsArray:
+      case AttributeKind::kIsPointer:
+        return named_pointer(parameter, given, attribute);
+      case AttributeKind::kSize:
+      case AttributeKind::kCount:
+        return size(function, parameter, given, attribute);
+      case AttributeKind::kIn:
+      case AttributeKind::kOut:
+        return direction(parameter, given, attribute);
+      case AttributeKind::kReadOnly:
+        return read_only(parameter, given, attribute);
+      case AttributeKind::kUserCheck:
+        break;
+    }
+    return user_check(parameter, given, attribute);
+  }
+
+  bool refuse(const Attribute& attribute, std::string message, std::string advice = {}) {
+    error(attribute.place, std::move(message), std::move(advice));
+    return false;
+  }
+
+  bool string(const Function& function, const Declaration& parameter, const Attributes& given,
+              const Attribute& attribute) {
+    if (given.out_only()) {
+      return refuse(attribute, "string/wstring attribute should be used with an `in' attribute",
+                    "the string that goes in says how much room there is; else use [out, size=...] char*");
+    }
+    if (!given.directed()) {
+      return refuse(attribute, "string/wstring attributes must be used with pointer direction", "add in");
+    }
+    if (given.sized()) {
+      return refuse(attribute, "size attributes are mutually exclusive with (w)string attribute",
+                    "a string is as long as it is; leave size and count out");
+    }
+    if (given.has(AttributeKind::kString) && given.has(AttributeKind::kWideString)) {
+      return refuse(attribute, "`string' and `wstring' are mutually exclusive", "keep the one that fits the type");
+    }
+    const bool wide = attribute.kind == AttributeKind::kWideString;
+    const Base wanted = wide ? Base::kWideChar : Base::kChar;
+    if (parameter.type.pointers != 1 || parameter.type.base != wanted || parameter.type.is_unsigned) {
+      // A plain value is told so first.
+      if (!parameter.type.is_pointer() && !parameter.is_array()) return plain(parameter, attribute);
+      return refuse(attribute,
+                    fmt::format("{}invalid `{}' attribute - `{}' is not {} pointer",
+                                sgx() ? fmt::format("`{}': ", function.name) : "", word_of(attribute.kind),
+                                parameter.name, wide ? "wchar_t" : "char"),
+                    wide ? "make it wchar_t*" : "make it char*");
+    }
+    return true;
+  }
+
+  bool named_pointer(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
+    const std::string_view word = word_of(attribute.kind);
+    if (given.has(AttributeKind::kIsArray) && given.has(AttributeKind::kIsPointer)) {
+      return refuse(attribute, "`isary' cannot be used with `isptr' together", "keep what the type is");
+    }
+    if (!given.directed() && !given.has(AttributeKind::kUserCheck)) {
+      return refuse(attribute, fmt::format("`{}' should have direction attribute or `user_check'", word),
+                    "add in or out");
+    }
+    if (attribute.kind == AttributeKind::kIsPointer && parameter.is_array()) {
+      return refuse(attribute, fmt::format("invalid parameter - `{}' is a pointer array", parameter.name),
+                    "pass the elements by themselves");
+    }
+    if (!is_bare_foreign(parameter.type)) {
+      return refuse(attribute,
+                    fmt::format("`{}' attribute is only valid for user defined type, not for `{}'", word,
+                                spelled(parameter.type)),
+                    "it is for types that a header defines with typedef");
+    }
+    if (attribute.kind == AttributeKind::kIsArray && given.sized() && !oe()) {
+      return refuse(attribute, "Pointer size attributes cannot be used with foreign array",
+                    "its type says how large it is");
+    }
+    if (attribute.kind == AttributeKind::kIsArray && parameter.is_array() && !oe()) {
+      return refuse(attribute,
+                    fmt::format("invalid `isary' attribute - `{}' is explicitly declared array.", parameter.name),
+                    "leave isary out");
+    }
+    return true;
+  }
+
+  // Whether attributes of pointers have something to hold on to.
+  [[nodiscard]] static bool points(const Declaration& parameter, const Attributes& given) {
+    return parameter.type.is_pointer() || parameter.is_array() || given.has(AttributeKind::kIsPointer) ||
+           given.has(AttributeKind::kIsArray);
+  }
+  bool plain(const Declaration& declaration, const Attribute& attribute) {
+    if (declaration.type.base == Base::kNamed && attribute.kind != AttributeKind::kString &&
+        attribute.kind != AttributeKind::kWideString) {
+      return refuse(
+          attribute,
+          fmt::format("`{}' is invalid for plain type `{}'", word_of(attribute.kind), spelled(declaration.type)),
+          "if the type is a pointer, add isptr; if it is an array, isary");
+    }
+    return refuse(attribute, fmt::format("unexpected pointer attributes for `{}'", spelled(declaration.type)),
+                  "values are copied anyway; leave the attributes out, or make it a pointer");
+  }
+
+  bool size(const Function& function, const Declaration& parameter, const Attributes& given,
+            const Attribute& attribute) {
+    if (!given.directed()) {
+      return refuse(attribute, "size/count attributes must be used with pointer direction", "add in or out");
+    }
+    if (!points(parameter, given)) return plain(parameter, attribute);
+    if (parameter.is_array() && !oe()) {
+      return refuse(attribute,
+                    fmt::format("`{}': invalid '{}' attribute - `{}' is explicitly declared array.", function.name,
+                                word_of(attribute.kind), parameter.name),
+                    "its dimensions say how large it is");
+    }
+    if (given.in_only() || given.out() || given.in()) {
+      const UserType* deep = attribute.kind == AttributeKind::kSize ? deep_struct(interface_, parameter) : nullptr;
+      if (deep != nullptr) {
+        return refuse(
+            attribute,
+            fmt::format("size attributes are invalid for the pointer of an user-defined type `{}'", deep->name),
+            "use count: deep copies are of whole structures");
+      }
+    }
+    return true;
+  }
+
+  bool direction(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
+    if (given.has(AttributeKind::kUserCheck)) {
+      return refuse(attribute, "pointer direction and `user_check' are mutually exclusive",
+                    "[user_check] copies nothing; keep one of the two");
+    }
+    if (!points(parameter, given)) return plain(parameter, attribute);
+    if (parameter.type.is_pointer() && parameter.is_array()) {
+      return refuse(attribute, fmt::format("invalid parameter - `{}' is a pointer array", parameter.name),
+                    "addresses of one side mean nothing on the other; pass the elements by themselves");
+    }
+    return true;
+  }
+
+  bool read_only(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
+    if (oe()) {
+      return refuse(attribute, "unknown attribute: `readonly'", "make the type const");
+    }
+    if (!is_bare_foreign(parameter.type)) {
+      return refuse(
+          attribute,
+          fmt::format("'readonly', attributes are only for user defined type, not for `{}'.", spelled(parameter.type)),
+          "make the type const");
+    }
+    if (!given.has(AttributeKind::kIsPointer)) {
+      return refuse(attribute, "'readonly' attribute is only used with 'isptr' attribute.", "add isptr");
+    }
+    return true;
+  }
+
+  bool user_check(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
+    if (given.directed()) {
+      return refuse(attribute, "pointer direction and `user_check' are mutually exclusive",
+                    "[user_check] copies nothing; keep one of the two");
+    }
+    if (!points(parameter, given)) {
+      return refuse(attribute,
+                    fmt::format("`user_check' attribute is invalid for plain type `{}'", spelled(parameter.type)),
+                    "if the type is a pointer, add isptr");
+    }
+    return true;
+  }
+
+  // --- members of structs
+
+  void member(const UserType& type, Declaration& member) {
+    if (!member.attributes) {
+      if (member.type.is_pointer()) {
+        warn(Warning::kPointerInStruct, member.place,
+             fmt::format("struct `{}': The member `{}' is a pointer that is not serializable. Consider annotating the "
+                         "member with the `count' or `size' attribute",
+                         type.name, member.name));
+      }
+      return;
+    }
+    for (const Attribute& attribute : member.attributes->given) {
+      const bool is_size = attribute.kind == AttributeKind::kSize || attribute.kind == AttributeKind::kCount;
+      if (!is_size) {
+        refuse(attribute, "only `count' and `size' attributes can be specified for struct properties",
+               "direction comes from the parameter that points to the struct");
+        return;
+      }
+      if (!member.type.is_pointer()) {
+        plain(member, attribute);
+        return;
+      }
+    }
+    if (member.is_array()) {
+      error(member.place, fmt::format("`{}' is a pointer array", member.name),
+            "give the pointers members of their own");
+    } else if (member.type.base == Base::kVoid && member.type.pointers == 1 && member.attributes->size.empty()) {
+      error(member.place, fmt::format("void pointer `{}' - buffer size unknown", member.name), "add size=BYTES");
+    }
+  }
+
+  // What size and count name: a sibling that is a number.
+  void measured_by(const std::vector<Declaration>& siblings, const Declaration& declaration, const std::string& parent,
+                   bool in_function) {
+    if (!declaration.attributes) return;
+    for (const Product* product : {&declaration.attributes->size, &declaration.attributes->count}) {
+      if (product->size() > 1 && !native()) {
+        error((*product)[1].place, "a product is a size in Coffer's own dialect only",
+              "use size and count, or one parameter");
+      }
+      for (const Value& factor : *product) {
+        if (factor.is_name) measure(siblings, factor, parent, in_function);
+      }
+    }
+  }
+  void measure(const std::vector<Declaration>& siblings, const Value& factor, const std::string& parent,
+               bool in_function) {
+    const Declaration* found = find(siblings, factor.text);
+    if (found == nullptr) {
+      return error(factor.place, fmt::format("could not find declaration for `{}'.", factor.text),
+                   in_function ? "size and count are numbers, or parameters of the same function"
+                               : "size and count are numbers, or members of the same struct");
+    }
+    const Type& type = found->type;
+    const bool record = type.base == Base::kStruct || type.base == Base::kUnion || interface_.find(type) != nullptr;
+    // Open Enclave's users pass floating-point sizes; nobody else may.
+    const bool numeric = is_integer(type.base) || type.base == Base::kNamed || type.base == Base::kEnum ||
+                         (oe() && type.base != Base::kVoid);
+    if (type.is_pointer() || found->is_array() || record || !numeric) {
+      return error(factor.place, "size/count has invalid type.", fmt::format("make `{}' a size_t", factor.text));
+    }
+    if (!in_function) const_cast<Declaration*>(found)->measures = true;
+    if (!is_signed_integer(type)) return;
+    warn(Warning::kSignedSize, factor.place,
+         fmt::format("{} `{}': The size or count parameter `{}' should not be signed",
+                     in_function ? "Function" : "struct", parent, factor.text));
+  }
+
+  // A struct that is copied along with itself has no end.
+  void deep_cycle(const UserType& root, const UserType& type, std::set<const UserType*>& above) {
+    if (!above.insert(&type).second) return;
+    for (const Declaration& member : type.members) {
+      const UserType* next = copied_along(member) ? deep_struct(interface_, member) : nullptr;
+      if (next == nullptr) continue;
+      if (next == &root) {
+        return error(member.place,
+                     fmt::format("the deep copy of struct `{}' contains itself, by `{}'", root.name, member.name),
+                     "a list is copied as an array; leave size and count out where only the address is meant");
+      }
+      deep_cycle(root, *next, above);
+    }
+  }
+
+  const Interface& interface_;
+  const Options& options_;
+  Diagnostics& diagnostics_;
+};
+
+}  // namespace
+
+std::string spelled(const Type& type) {
+  std::string result = type.is_const ? "const " : "";
+  if (type.is_unsigned) result += "unsigned ";
+  switch (type.base) {
+    case Base::kVoid:
+      result += "void";
+      break;
+    case Base::kBool:
+      result += "bool";
+      break;
+    case Base::kChar:
+      result += "char";
+      break;
+    case Base::kShort:
+      result += "short";
+      break;
+    case Base::kInt:
+      result += "int";
+      break;
+    case Base::kLong:
+      result += "long";
+      break;
+    case Base::kLongLong:
+      result += "long long";
+      break;
+    case Base::kFloat:
+      result += "float";
+      break;
+    case Base::kDouble:
+      result += "double";
+      break;
+    case Base::kLongDouble:
+      result += "long double";
+      break;
+    case Base::kInt8:
+      result += "int8_t";
+      break;
+    case Base::kInt16:
+      result += "int16_t";
+      break;
+    case Base::kInt32:
+      result += "int32_t";
+      break;
+    case Base::kInt64:
+      result += "int64_t";
+      break;
+    case Base::kUint8:
+      result += "uint8_t";
+      break;
+    case Base::kUint16:
+      result += "uint16_t";
+      break;
+    case Base::kUint32:
+      result += "uint32_t";
+      break;
+    case Base::kUint64:
+      result += "uint64_t";
+      break;
+    case Base::kWideChar:
+      result += "wchar_t";
+      break;
+    case Base::kSize:
+      result += "size_t";
+      break;
+    case Base::kStruct:
+      result += "struct " + type.name;
+      break;
+    case Base::kUnion:
+      result += "union " + type.name;
+      break;
+    case Base::kEnum:
+      result += "enum " + type.name;
+      break;
+    case Base::kNamed:
+      result += type.name;
+      break;
+  }
+  result.append(type.pointers, '*');
+  return result;
+}
+
+bool copied_along(const Declaration& member) { return member.attributes && member.attributes->sized(); }
+
+const UserType* deep_struct(const Interface& interface, const Declaration& declaration) {
+  if (declaration.type.pointers != 1 || !declaration.attributes) return nullptr;
+  const UserType* type = interface.find(declaration.type);
+  if (type == nullptr || type->kind != UserTypeKind::kStruct) return nullptr;
+  return std::any_of(type->members.begin(), type->members.end(), copied_along) ? type : nullptr;
+}
+
+void check_file(const Interface& interface, const SourceFile& file, const Options& options, Diagnostics& diagnostics) {
+  Checker checker(interface, options, diagnostics);
+  for (const auto& type : interface.types) {
+    if (type->place.file.get() == &file) checker.check(*type);
+  }
+  for (const auto* list : {&interface.ecalls, &interface.ocalls}) {
+    for (const auto& function : *list) {
+      if (function->place.file.get() == &file) checker.check(*function);
+    }
+  }
+}
+
+void check_whole(const Interface& interface, const Options& options, Diagnostics& diagnostics) {
+  if (options.dialect == Dialect::kOpenEnclave) return;
+  std::set<std::string_view> allowed;
+  std::set<std::string_view> known;
+  for (const auto& ecall : interface.ecalls) known.insert(ecall->name);
+  for (const auto& ocall : interface.ocalls) {
+    for (const AllowedName& each : ocall->allows) {
+      allowed.insert(each.name);
+      if (known.contains(each.name)) continue;
+      diagnostics.error(each.place,
+                        fmt::format("\"{}\" declared to allow unknown function \"{}\".", ocall->name, each.name),
+                        "it lists ECALLs of this enclave");
+    }
+  }
+  bool any_public = false;
+  for (const auto& ecall : interface.ecalls) {
+    any_public = any_public || !ecall->is_private;
+    if (!ecall->is_private || allowed.contains(ecall->name)) continue;
+    const auto level = options.warnings.level(Warning::kUnusedPrivate);
+    if (level == WarningOptions::Level::kIgnored) continue;
+    diagnostics.add({level == WarningOptions::Level::kError ? Severity::kError : Severity::kWarning, ecall->place,
+                     fmt::format("private ECALL `{}' is not used by any OCALL [-Wunused-private].", ecall->name),
+                     "nobody can call it: make it public, or name it in an OCALL's allow(...)", false});
+  }
+  if (!any_public && options.dialect == Dialect::kSgx) {
+    Place place;
+    if (!interface.ecalls.empty()) place = interface.ecalls.front()->place;
+    diagnostics.error(place, fmt::format("the enclave `{}' contains no public root ECALL.", interface.name),
+                      "make one of its ECALLs public");
+  }
+}
+
+}  // namespace coffer::edl
