@@ -1,8 +1,10 @@
 // The public API of <coffer/host.h> over the runtime.
 #include <coffer/host.h>
 
+#include <atomic>
 #include <mutex>
 
+#include "host/edge.h"
 #include "host/listing.h"
 #include "host/loader.h"
 #include "host/runtime.h"
@@ -11,7 +13,9 @@ namespace coffer {
 
 struct Enclave::State {
   State(std::unique_ptr<host::Runtime> enclave, host::Provenance from)
-      : runtime(std::move(enclave)), provenance(std::move(from)) {}
+      : runtime(std::move(enclave)), provenance(std::move(from)) {
+    runtime->serve_host_calls([this](const HostCall& call) { return host::answer_edge_call(edge, call); });
+  }
   ~State() {
     // Before it leaves the register: whoever waits for an answer of the cell's then gets none.
     runtime->destroy();
@@ -22,6 +26,7 @@ struct Enclave::State {
 
   std::unique_ptr<host::Runtime> runtime;
   host::Provenance provenance;
+  std::atomic<const coffer_edge_ocall_table*> edge{nullptr};
   std::mutex lock;  // listing
   host::Listing listing;
 };
@@ -76,6 +81,13 @@ Result<ExitStatus> Enclave::wait() {
 
 Result<CallResult> Enclave::call(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
   return state_->runtime->call(index, input, output);
+}
+
+Result<void> Enclave::wait_until_serving() { return state_->runtime->wait_until_serving(); }
+std::optional<ExitStatus> Enclave::exit_status() const { return state_->runtime->exit_status(); }
+void Enclave::use_edge(const coffer_edge_ocall_table& table) {
+  // Looked at first: it is the same at every call of a program, and others read it.
+  if (state_->edge.load(std::memory_order_relaxed) != &table) state_->edge.store(&table, std::memory_order_release);
 }
 
 void Enclave::serve_host_calls(HostCallHandler handler) { state_->runtime->serve_host_calls(std::move(handler)); }

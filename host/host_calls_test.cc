@@ -138,6 +138,33 @@ TEST_P(HostCalls, OfTheEnclavesOwnMemoryAreRefusedInside) {
   EXPECT_EQ(enclave_.call(kDepthFirst, {}, {})->status, 0);
 }
 
+TEST_P(HostCalls, TheEndOfTheProgramIsToldWhenItIsAwaited) {
+  EXPECT_FALSE(enclave_.exit_status());
+  start(1);
+  EXPECT_TRUE(enclave_.wait_until_serving());
+  EXPECT_FALSE(enclave_.exit_status());
+  Enclave other = testing::load("compute", GetParam());
+  ASSERT_TRUE(other.start(streams_.options({})));
+  const auto serving = other.wait_until_serving();
+  ASSERT_FALSE(serving);
+  EXPECT_EQ(serving.error().kind, ErrorKind::kLost);
+  EXPECT_THAT(serving.error().message, ::testing::HasSubstr("before it served calls"));
+  EXPECT_TRUE(other.exit_status());
+}
+
+TEST(LaunchRung, IsForDebuggingOrNotAndTheEnvironmentGoesBefore) {
+  ::unsetenv("COFFER_RUNG");
+  EXPECT_EQ(rung_for_launch(true), RungKind::kInline);
+  EXPECT_EQ(rung_for_launch(false), RungKind::kProcess);
+  ::setenv("COFFER_RUNG", "process", 1);
+  EXPECT_EQ(rung_for_launch(true), RungKind::kProcess);
+  ::setenv("COFFER_RUNG", "sgx", 1);
+  EXPECT_EQ(rung_for_launch(false), RungKind::kSgx);
+  ::setenv("COFFER_RUNG", "ring0", 1);
+  EXPECT_THAT(rung_for_launch(true).error().message, ::testing::HasSubstr("ring0"));
+  ::unsetenv("COFFER_RUNG");
+}
+
 TEST_P(HostCalls, SharedMemoryIsSeenByBothSides) {
   start(1);
   for (std::size_t size : {std::size_t{1}, std::size_t{100}, std::size_t{4096}, std::size_t{3000000}}) {

@@ -36,6 +36,8 @@ class Runtime {
   [[nodiscard]] Result<ExitStatus> wait();
   [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output);
+  [[nodiscard]] Result<void> wait_until_serving();
+  [[nodiscard]] std::optional<ExitStatus> exit_status() const;
   void serve_host_calls(HostCallHandler handler) { host_call_handler_ = std::move(handler); }
   [[nodiscard]] void* allocate_shared(std::uint64_t size);
   void release_shared(void* memory);

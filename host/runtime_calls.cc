@@ -107,6 +107,27 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
   return result;
 }
 
+Result<void> Runtime::wait_until_serving() {
+  const auto thread = take_idle_thread();
+  if (thread) {
+    give_back(*thread, Pause::kNextCall);
+    return {};
+  }
+  const auto status = exit_status();
+  if (!status) return fail(ErrorKind::kLost, "the enclave is not running");
+  if (status->signal == 0) {
+    return fail(ErrorKind::kLost, "the program in the enclave ended before it served calls, with exit status " +
+                                      std::to_string(status->code));
+  }
+  return fail(ErrorKind::kLost, "the program in the enclave died before it served calls, of signal " +
+                                    std::to_string(status->signal) + " " + status->detail);
+}
+
+std::optional<ExitStatus> Runtime::exit_status() const {
+  const std::scoped_lock guard(lock_);
+  return status_;
+}
+
 Result<CallResult> Runtime::nested_call(std::uint32_t thread, std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output) {
   // A block of its own: the result of the call around it has its place in the thread's.

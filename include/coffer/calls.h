@@ -67,6 +67,9 @@ class SharedBlock {
 [[nodiscard]] void* allocate_shared(std::size_t size);
 void release_shared(void* memory);
 
+// How many threads the image has, `main` among them: what serve() can be given. 0 outside an enclave.
+[[nodiscard]] std::uint32_t image_threads();
+
 // Where memory lies. Of no bytes every range is both; ranges that wrap are neither.
 [[nodiscard]] bool within_enclave(const void* memory, std::size_t size);
 [[nodiscard]] bool outside_enclave(const void* memory, std::size_t size);

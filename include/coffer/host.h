@@ -18,6 +18,8 @@
 #include <string>
 #include <vector>
 
+struct coffer_edge_ocall_table;  // <coffer/edge.h>
+
 namespace coffer {
 
 enum class RungKind {
@@ -25,6 +27,10 @@ enum class RungKind {
   kProcess,  // the software processor in a process of its own, the cell
   kSgx,      // SGX hardware, through Linux's /dev/sgx_enclave and its vDSO
 };
+
+// What a launch takes whose caller leaves the rung open, as those of SDKs do: kInline for debugging, else kProcess; the
+// environment variable COFFER_RUNG (inline, process, sgx) goes before. An error where that says something else.
+[[nodiscard]] Result<RungKind> rung_for_launch(bool debug);
 
 struct Mount {
   std::filesystem::path host;                    // a directory of the host
@@ -108,6 +114,11 @@ class Enclave {
   [[nodiscard]] Result<void> start(const RunOptions& options);
   [[nodiscard]] Result<ExitStatus> wait();
 
+  // Until a thread inside waits for a call. kLost: the program ended before, and how.
+  [[nodiscard]] Result<void> wait_until_serving();
+  // How the program ended, once it has, by itself or by a fault: nothing while it runs, and after destroy().
+  [[nodiscard]] std::optional<ExitStatus> exit_status() const;
+
   // Who answers the enclave's OCALLs: on the thread that made the ECALL, or on one of the enclave's own where the
   // program inside makes them from a thread that it started. Before start(); without, OCALLs get status -38 (ENOSYS).
   void serve_host_calls(HostCallHandler handler);
@@ -142,6 +153,9 @@ class Enclave {
   // Once started, and after its end too: one JSON object with what `coffer ps --json` shows of it, its counters among
   // that. After the end what only the cell knew (`epc`) is 0.
   [[nodiscard]] Result<std::string> status() const;
+
+  // Of generated code: the functions that its OCALLs go to from now on. `table` must stay.
+  void use_edge(const coffer_edge_ocall_table& table);
 
   // Ends the enclave at once from any thread; run(), wait() and call() return ErrorKind::kLost.
   void destroy();

@@ -34,7 +34,7 @@ struct HostCall {
   std::uint64_t kept_result, kept_room;  // of the call that this one is made in, while a nested one is served
 };
 struct Ranges {
-  std::uint64_t base, size, arena_base, arena_size, debug;
+  std::uint64_t base, size, arena_base, arena_size, debug, threads;
 };
 
 constexpr std::uint64_t kNested = 1;
@@ -173,7 +173,12 @@ std::int64_t sys_shared_memory(const Arguments& c) {
 }
 
 std::int64_t sys_ranges(const Arguments& c) {
-  const Ranges ranges{enclave_base(), layout().size, arena().base, arena().size, is_debug_enclave() ? 1U : 0U};
+  const Ranges ranges{enclave_base(),
+                      layout().size,
+                      arena().base,
+                      arena().size,
+                      is_debug_enclave() ? 1U : 0U,
+                      layout().thread_count - boundary::kServiceThreads};
   return put_user(c.a[0], ranges) ? 0 : -EFAULT;
 }
 

@@ -89,6 +89,8 @@ void release_shared(void* memory) {
   if (memory != nullptr) detail::enclave_call(detail::kSharedMemory, kRelease, detail::address(memory));
 }
 
+std::uint32_t image_threads() { return static_cast<std::uint32_t>(memory_ranges().threads); }
+
 bool within_enclave(const void* memory, std::size_t size) {
   const MemoryRanges& ranges = memory_ranges();
   return fits(ranges.base, ranges.size, number(memory), size);
