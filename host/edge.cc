@@ -1,7 +1,6 @@
 #include "host/edge.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 
 namespace coffer {
@@ -86,8 +85,7 @@ coffer_edge_status coffer_edge_begin(coffer_edge_enclave* enclave, size_t input_
   const std::size_t size = first + coffer::aligned(output_size);
   if (first < input_size || size < first || size - first < output_size) return COFFER_EDGE_NO_MEMORY;
   if (size == 0) return COFFER_EDGE_OK;
-  const bool small = size <= coffer::kSmall;
-  void* memory = small ? std::malloc(size) : coffer::enclave_of(enclave).allocate_shared(size);
+  void* memory = coffer::enclave_of(enclave).allocate_shared(size);
   if (memory == nullptr) return COFFER_EDGE_NO_MEMORY;
   blocks->keeper = memory;
   blocks->input = memory;
@@ -95,14 +93,15 @@ coffer_edge_status coffer_edge_begin(coffer_edge_enclave* enclave, size_t input_
   return COFFER_EDGE_OK;
 }
 
-coffer_edge_status coffer_edge_call(coffer_edge_enclave* handle, uint32_t function, const char* name,
-                                    bool /*switchless*/, const coffer_edge_ocall_table* ocalls,
-                                    coffer_edge_blocks* blocks) {
+coffer_edge_status coffer_edge_call(coffer_edge_enclave* handle, uint32_t function, const char* name, bool switchless,
+                                    const coffer_edge_ocall_table* ocalls, coffer_edge_blocks* blocks) {
   coffer::Enclave& enclave = coffer::enclave_of(handle);
   coffer::last_words().clear();
   if (ocalls != nullptr) enclave.use_edge(*ocalls);
-  const auto result = enclave.call(function, {static_cast<const std::byte*>(blocks->input), blocks->input_size},
-                                   {static_cast<std::byte*>(blocks->output), blocks->output_size});
+  const std::span<const std::byte> input(static_cast<const std::byte*>(blocks->input), blocks->input_size);
+  const std::span<std::byte> output(static_cast<std::byte*>(blocks->output), blocks->output_size);
+  const auto result =
+      switchless ? enclave.call_switchless(function, input, output) : enclave.call(function, input, output);
   if (!result) {
     if (result.error().kind == coffer::ErrorKind::kLost) return coffer::lost(enclave, name);
     coffer::last_words() = result.error().message;
@@ -117,12 +116,7 @@ coffer_edge_status coffer_edge_call(coffer_edge_enclave* handle, uint32_t functi
 }
 
 void coffer_edge_end(coffer_edge_enclave* enclave, coffer_edge_blocks* blocks) {
-  const std::size_t size = coffer::aligned(blocks->input_size) + coffer::aligned(blocks->output_size);
-  if (size <= coffer::kSmall) {
-    std::free(blocks->keeper);
-  } else {
-    coffer::enclave_of(enclave).release_shared(blocks->keeper);
-  }
+  if (blocks->keeper != nullptr) coffer::enclave_of(enclave).release_shared(blocks->keeper);
   *blocks = {};
 }
 

@@ -83,6 +83,11 @@ Result<CallResult> Enclave::call(std::uint64_t index, std::span<const std::byte>
   return state_->runtime->call(index, input, output);
 }
 
+Result<void> Enclave::use_switchless(const Switchless& workers) { return state_->runtime->use_switchless(workers); }
+Result<CallResult> Enclave::call_switchless(std::uint64_t index, std::span<const std::byte> input,
+                                            std::span<std::byte> output) {
+  return state_->runtime->call_switchless(index, input, output);
+}
 Result<void> Enclave::wait_until_serving() { return state_->runtime->wait_until_serving(); }
 std::optional<ExitStatus> Enclave::exit_status() const { return state_->runtime->exit_status(); }
 void Enclave::use_edge(const coffer_edge_ocall_table& table) {

@@ -54,6 +54,13 @@ class HostCalls : public ::testing::TestWithParam<Setting> {
         const auto nested = enclave_.call(kNest, {}, {});
         return {nested ? nested->status : -2, 0};
       }
+      case kAdd: {
+        std::uint64_t sum = 0;
+        std::memcpy(&sum, call.input.data(), sizeof(sum));
+        const std::uint64_t next = sum + 1;
+        std::memcpy(call.output.data(), &next, sizeof(next));
+        return {static_cast<std::int64_t>(sum % 2), sizeof(next)};
+      }
       default:
         return {-38, 0};
     }
@@ -208,6 +215,56 @@ TEST_P(HostCalls, FromManyThreadsAreServedByThreadsThatBeginAsTheyAreNeeded) {
   }
   for (std::thread& caller : callers) caller.join();
   EXPECT_EQ(good, kCallers * kEach);
+}
+
+TEST_P(HostCalls, WithoutAChangeOfSidesGiveTheSameWhetherWorkersLookOrSleep) {
+  start(4);
+  for (const bool workers : {false, true}) {
+    if (workers) {
+      ASSERT_TRUE(enclave_.use_switchless({.host_workers = 1, .enclave_workers = 1, .looks = 2000}));
+      EXPECT_FALSE(enclave_.use_switchless({})) << "once";
+    }
+    std::uint64_t rounds = 3000;
+    auto result = enclave_.call(kSwitchless, std::as_bytes(std::span(&rounds, 1)), {});
+    ASSERT_TRUE(result);
+    EXPECT_EQ(result->status, 3000);
+    auto* memory = static_cast<std::byte*>(enclave_.allocate_shared(2000));
+    for (int i = 0; i < 300; ++i) {
+      const auto expected = pattern(1000, static_cast<std::uint32_t>(i));
+      std::memcpy(memory, expected.data(), 1000);
+      result = enclave_.call_switchless(kForward, {memory, 1000}, {memory + 1000, 1000});
+      ASSERT_TRUE(result);
+      ASSERT_EQ(result->written, 1000u);
+      for (std::size_t k = 0; k < 1000; ++k) ASSERT_EQ(memory[1000 + k], expected[k] ^ kMask);
+    }
+    enclave_.release_shared(memory);
+  }
+}
+
+TEST_P(HostCalls, WithoutAChangeOfSidesEndWithTheEnclave) {
+  start(4);
+  ASSERT_TRUE(enclave_.use_switchless({.host_workers = 2, .enclave_workers = 2, .looks = 1000000}));
+  std::atomic<bool> lost{false};
+  std::thread caller([&] {
+    std::vector<std::byte> nothing;
+    while (enclave_.call_switchless(kNest, {}, {})) {
+    }
+    lost = true;
+  });
+  std::uint64_t rounds = 2000;
+  EXPECT_TRUE(enclave_.call(kSwitchless, std::as_bytes(std::span(&rounds, 1)), {}));
+  enclave_.destroy();
+  caller.join();
+  EXPECT_TRUE(lost);
+}
+
+TEST(SwitchlessCalls, AreRefusedByProgramsThatServeInAnotherWay) {
+  Streams streams;
+  Enclave enclave = testing::load("server", {});
+  ASSERT_TRUE(enclave.start(streams.options({"2"})));
+  const auto refused = enclave.use_switchless({.host_workers = 1, .enclave_workers = 0});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, ::testing::HasSubstr("does not serve switchless calls"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Rungs, HostCalls, ::testing::ValuesIn(testing::all_settings()), testing::setting_name);

@@ -52,6 +52,7 @@ Result<std::vector<boundary::NetworkRule>> parse_limits(const NetworkLimits& lim
 Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte* exchange)
     : image_(std::move(image)),
       rung_(std::move(rung)),
+      shared_(*rung_),
       exchange_(exchange),
       threads_(image_.layout().thread_count),
       idle_(image_.layout().thread_count),
@@ -68,6 +69,7 @@ Runtime::Runtime(image::CofferImage image, std::unique_ptr<Rung> rung, std::byte
 
 Runtime::~Runtime() {
   destroy();
+  if (switchless_owner_) switchless_owner_->stop();
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }

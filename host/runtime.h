@@ -9,7 +9,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <thread>
 #include <vector>
 
@@ -20,7 +19,9 @@
 #include "host/operate/crash_report.h"
 #include "host/operate/status.h"
 #include "host/rung.h"
+#include "host/shared_memory.h"
 #include "host/start_info.h"
+#include "host/switchless.h"
 
 namespace coffer::host {
 
@@ -39,8 +40,11 @@ class Runtime {
   [[nodiscard]] Result<void> wait_until_serving();
   [[nodiscard]] std::optional<ExitStatus> exit_status() const;
   void serve_host_calls(HostCallHandler handler) { host_call_handler_ = std::move(handler); }
-  [[nodiscard]] void* allocate_shared(std::uint64_t size);
-  void release_shared(void* memory);
+  [[nodiscard]] Result<void> use_switchless(const Switchless& workers);
+  [[nodiscard]] Result<CallResult> call_switchless(std::uint64_t index, std::span<const std::byte> input,
+                                                   std::span<std::byte> output);
+  [[nodiscard]] void* allocate_shared(std::uint64_t size) { return shared_.allocate(size); }
+  void release_shared(void* memory) { shared_.release(memory); }
   void destroy();
   [[nodiscard]] bool raise(int signal);
   [[nodiscard]] Rung& rung() { return *rung_; }
@@ -110,6 +114,7 @@ class Runtime {
 
   image::CofferImage image_;
   std::unique_ptr<Rung> rung_;
+  SharedMemory shared_;
   std::byte* exchange_;
   std::unique_ptr<FileService> files_;
   std::unique_ptr<NetworkService> network_;
@@ -130,10 +135,11 @@ class Runtime {
   std::vector<CallBuffer> buffers_;    // by enclave thread
   std::vector<CallState> calls_;       // by enclave thread
   HostCallHandler host_call_handler_;  // set before the start
-  std::mutex shared_lock_;
-  std::set<void*> shared_;                         // what release_shared() takes
-  std::unique_ptr<HostCounters[]> host_counters_;  // by enclave thread
-  std::atomic<std::uint32_t> live_threads_{0};     // that began and are not over
+  std::unique_ptr<SwitchlessService> switchless_owner_;
+  std::byte* switchless_memory_ = nullptr;
+  std::atomic<SwitchlessService*> switchless_{nullptr};  // the same, once it has begun
+  std::unique_ptr<HostCounters[]> host_counters_;        // by enclave thread
+  std::atomic<std::uint32_t> live_threads_{0};           // that began and are not over
 
   std::condition_variable event_;  // for the three below, and the end
   bool takes_signals_ = false;     // the kernel has asked for its thread

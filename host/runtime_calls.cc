@@ -1,7 +1,6 @@
 // Calls into an enclave and out of it (docs/design/sdk.md).
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "host/answer.h"
@@ -14,10 +13,8 @@ using boundary::EnterCommand;
 namespace {
 
 constexpr std::uint64_t kMostBytes = 0xffff'ffff;  // of one argument or result: the protocol has 32 bits for each
-constexpr std::uint64_t kBlockAlignment = 64;
 
 std::uint64_t number(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
-std::uint64_t round_up(std::uint64_t size) { return (size + kBlockAlignment - 1) & ~(kBlockAlignment - 1); }
 
 }  // namespace
 
@@ -173,6 +170,7 @@ void Runtime::serve_host_call(std::uint32_t thread, Registers& registers) {
   const HostCall call{registers.rsi,
                       {reinterpret_cast<const std::byte*>(registers.rdx), input_size},
                       {reinterpret_cast<std::byte*>(registers.r9), room}};
+  if (auto* switchless = switchless_.load(std::memory_order_acquire); switchless != nullptr) switchless->ocall_came();
   CallResult result;
   const HostCallScope scope(*this, thread);
   try {
@@ -185,25 +183,40 @@ void Runtime::serve_host_call(std::uint32_t thread, Registers& registers) {
   answer(registers, result.status, {std::min<std::uint64_t>(result.written, room), 0, 0});
 }
 
-void* Runtime::allocate_shared(std::uint64_t size) {
-  void* memory = rung_->shares_process() ? std::malloc(size) : rung_->arena().allocate(round_up(size));
-  if (memory != nullptr) {
-    const std::scoped_lock guard(shared_lock_);
-    shared_.insert(memory);
+Result<void> Runtime::use_switchless(const Switchless& workers) {
+  {
+    const std::scoped_lock guard(lock_);
+    if (switchless_memory_ != nullptr) return input_error("the enclave has switchless workers already");
+    switchless_memory_ = rung_->arena().allocate(SwitchlessService::kMemory);
+    if (switchless_memory_ == nullptr) return fail(ErrorKind::kSystem, "the arena is too small for switchless calls");
   }
-  return memory;
+  auto service = std::make_unique<SwitchlessService>(
+      switchless_memory_, workers,
+      SwitchlessService::Links{
+          .answer =
+              [this](const HostCall& c) { return host_call_handler_ ? host_call_handler_(c) : CallResult{-ENOSYS, 0}; },
+          .call = [this](std::uint64_t index, std::span<const std::byte> input,
+                         std::span<std::byte> output) { return call(index, input, output); },
+          .reaches = [this](std::uint64_t address, std::uint64_t size) { return rung_->reaches(address, size); },
+          .ended = [this] { return phase_.load(std::memory_order_relaxed) == Phase::kEnded; }});
+  if (auto begun = service->begin(); !begun) {
+    service->stop();
+    return begun;
+  }
+  switchless_owner_ = std::move(service);
+  switchless_.store(switchless_owner_.get(), std::memory_order_release);
+  return {};
 }
 
-void Runtime::release_shared(void* memory) {
-  {
-    const std::scoped_lock guard(shared_lock_);
-    if (shared_.erase(memory) == 0) return;  // the address can be the enclave's word
+Result<CallResult> Runtime::call_switchless(std::uint64_t index, std::span<const std::byte> input,
+                                            std::span<std::byte> output) {
+  auto* switchless = switchless_.load(std::memory_order_acquire);
+  if (switchless == nullptr || !in_place(input) || !in_place(output)) return call(index, input, output);
+  if (const auto result = switchless->call(index, input, output)) {
+    boundary::count(host_counters_[0].ecalls);
+    return *result;
   }
-  if (rung_->shares_process()) {
-    std::free(memory);
-  } else {
-    rung_->arena().release(static_cast<std::byte*>(memory));
-  }
+  return call(index, input, output);
 }
 
 }  // namespace coffer::host

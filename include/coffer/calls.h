@@ -47,6 +47,12 @@ struct HostAnswer {
 [[nodiscard]] Outcome<HostAnswer> call_host(std::uint64_t index, std::span<const std::byte> input,
                                             std::span<std::byte> output);
 
+// The same without leaving, where a worker of the host's looks for calls (Enclave::use_switchless); else as
+// call_host(). For short functions that are called often: this thread waits by looking. Calls that the host makes
+// meanwhile are not nested.
+[[nodiscard]] Outcome<HostAnswer> call_host_switchless(std::uint64_t index, std::span<const std::byte> input,
+                                                       std::span<std::byte> output);
+
 // Memory that both sides reach, for the time of a call: a stack of this thread's, so the last made must go first.
 class SharedBlock {
  public:

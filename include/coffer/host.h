@@ -86,6 +86,15 @@ struct CallResult {
   std::size_t written = 0;  // bytes of `output` that are valid
 };
 
+// Workers that look for calls in shared memory, so that neither side has to be entered or left. A worker that finds
+// nothing for a while sleeps until calls are frequent again; calls that find no worker go the usual way.
+struct Switchless {
+  static constexpr std::uint32_t kAutomatic = ~std::uint32_t{0};  // as many as there are CPUs to spare, at most 4
+  std::uint32_t host_workers = kAutomatic;                        // threads of this process, for OCALLs
+  std::uint32_t enclave_workers = kAutomatic;                     // for ECALLs; each takes a thread of the enclave too
+  std::uint32_t looks = 20000;                                    // without a call, after which a worker sleeps
+};
+
 // An OCALL: what the enclave asks of its host. Both spans stand in memory that the enclave can change at any time: what
 // is checked is to be copied first.
 struct HostCall {
@@ -129,6 +138,12 @@ class Enclave {
   // enclave's thread that waits for the handler serves.
   [[nodiscard]] Result<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output);
+
+  // Once the enclave serves calls, once. For programs that serve by coffer::calls::serve().
+  [[nodiscard]] Result<void> use_switchless(const Switchless& workers);
+  // call(), by a worker where one looks.
+  [[nodiscard]] Result<CallResult> call_switchless(std::uint64_t index, std::span<const std::byte> input,
+                                                   std::span<std::byte> output);
 
   // Memory that the enclave reaches too, aligned to 16; nullptr where there is none left. On kInline it is malloc()'s,
   // and the enclave reaches all memory of the process.

@@ -65,9 +65,12 @@ coffer_edge_status coffer_edge_ocall_begin(size_t input_size, size_t output_size
 }
 
 coffer_edge_status coffer_edge_ocall_call(uint32_t function, coffer_edge_blocks* blocks) {
-  const auto answer =
-      coffer::calls::call_host(function, {static_cast<const std::byte*>(blocks->input), blocks->input_size},
-                               {static_cast<std::byte*>(blocks->output), blocks->output_size});
+  const std::span<const std::byte> input(static_cast<const std::byte*>(blocks->input), blocks->input_size);
+  const std::span<std::byte> output(static_cast<std::byte*>(blocks->output), blocks->output_size);
+  const coffer_edge_interface& edge = coffer_edge_program_interface;
+  const bool switchless = function < edge.ocall_count && edge.ocalls[function].switchless;
+  const auto answer = switchless ? coffer::calls::call_host_switchless(function, input, output)
+                                 : coffer::calls::call_host(function, input, output);
   if (!answer) return COFFER_EDGE_SYSTEM;
   constexpr std::int64_t kNobody = -38, kThrown = -125;  // what the host library says in the function's place
   if (answer->status == kNobody) return COFFER_EDGE_NO_FUNCTION;

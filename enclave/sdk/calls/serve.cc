@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "enclave/sdk/calls/ranges.h"
+#include "enclave/sdk/calls/switchless.h"
 
 namespace coffer::calls {
 
@@ -92,7 +93,9 @@ class Desk {
     if (server.function == nullptr) {
       status = kNotServing;
     } else if (fetch(got, next, call) && make_room(next, call)) {
-      status = server.function(server.context, call);
+      if (!serve_switchless(server.function, server.context, call, &status)) {
+        status = server.function(server.context, call);
+      }
     }
     input_.shrink();
     PreviousCall answer = begin();

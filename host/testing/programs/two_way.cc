@@ -82,6 +82,21 @@ std::int64_t lost() {
   return call_host(kEcho, own, {}) ? 1 : 0;
 }
 
+std::int64_t switchless(const IncomingCall& call) {
+  std::uint64_t rounds = 0;
+  if (call.input.size() != sizeof(rounds)) return kFailed;
+  std::memcpy(&rounds, call.input.data(), sizeof(rounds));
+  const SharedBlock block(sizeof(std::uint64_t));
+  std::uint64_t sum = 0;
+  for (std::uint64_t i = 0; i < rounds; ++i) {
+    std::memcpy(block.bytes().data(), &sum, sizeof(sum));
+    const auto came = coffer::calls::call_host_switchless(kAdd, block.bytes(), block.bytes());
+    if (!came || came->status != static_cast<std::int64_t>(i % 2) || came->written != sizeof(sum)) return kFailed - 1;
+    std::memcpy(&sum, block.bytes().data(), sizeof(sum));
+  }
+  return static_cast<std::int64_t>(sum);
+}
+
 std::int64_t depth_first() {
   const std::array<std::byte, 8> word{};
   for (int round = 0; round < 1000; ++round) {
@@ -118,6 +133,8 @@ std::int64_t handle(void*, IncomingCall& call) {
       return 0;
     case kNest:
       return call.nested_in ? static_cast<std::int64_t>(*call.nested_in) : -1;
+    case kSwitchless:
+      return switchless(call);
     case kDepthFirst:
       return depth_first();
     case kThrow:

@@ -16,10 +16,11 @@ enum Function : std::uint64_t {
   kLost,        // a host call without memory that the host reaches; status: 0 where it was refused
   kLeak,        // says that it wrote all of its output, and wrote nothing
   kNest,        // status: the host call that it is nested in, or -1
+  kSwitchless,  // an 8-byte number: so many times kAdd, without leaving; status: their sum, or -1
   kDepthFirst,  // takes blocks in the order of a stack around host calls; status: 0
 };
 // OCALLs.
-enum HostFunction : std::uint64_t { kEcho = 100, kDescendOutside, kLook, kThrow, kAskNest };
+enum HostFunction : std::uint64_t { kEcho = 100, kDescendOutside, kLook, kThrow, kAskNest, kAdd };
 
 inline constexpr std::byte kFill{0x3c};
 inline constexpr std::byte kMask{0xa5};  // kEcho changes every byte by it
