@@ -7,7 +7,7 @@ set(COFFER_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/Coffer)
 # --- runtime. The command finds its parts from its own place: <prefix>/bin/coffer, <prefix>/libexec/coffer/*.
 install(TARGETS coffer_command RUNTIME DESTINATION bin COMPONENT runtime)
 # The EDL compiler under the names that builds of other SDKs look for.
-install(TARGETS oeedger8r RUNTIME DESTINATION bin COMPONENT development)
+install(TARGETS oeedger8r sgx_edger8r RUNTIME DESTINATION bin COMPONENT development)
 install(TARGETS coffer-cell RUNTIME DESTINATION libexec/coffer COMPONENT runtime)
 if(TARGET cofferd)
   install(TARGETS cofferd RUNTIME DESTINATION sbin COMPONENT runtime)

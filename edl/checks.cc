@@ -69,6 +69,19 @@ bool is_signed_integer(const Type& type) {
   }
 }
 
+// Words of C++ that C has not, nor EDL: no names in Coffer's own dialect.
+bool is_cpp_word(std::string_view name) {
+  static const std::set<std::string_view> words{
+      "alignas", "alignof",   "and",       "asm",       "auto",     "break",    "case",    "catch",    "class",
+      "concept", "const",     "consteval", "constexpr", "continue", "decltype", "default", "delete",   "do",
+      "else",    "explicit",  "export",    "extern",    "false",    "for",      "friend",  "goto",     "if",
+      "inline",  "mutable",   "namespace", "new",       "noexcept", "not",      "nullptr", "operator", "or",
+      "private", "protected", "public",    "register",  "requires", "return",   "signed",  "sizeof",   "static",
+      "switch",  "template",  "this",      "throw",     "true",     "try",      "typedef", "typeid",   "typename",
+      "using",   "virtual",   "volatile",  "while",     "xor",      "std",      "coffer"};
+  return words.contains(name);
+}
+
 const Declaration* find(const std::vector<Declaration>& declarations, std::string_view name) {
   for (const Declaration& each : declarations) {
     if (each.name == name) return &each;
@@ -154,8 +167,14 @@ class Checker {
       } else if (each.name.starts_with("edl_")) {
         error(each.place, fmt::format("`{}' begins with edl_, as names of the generated code do", each.name),
               "rename it");
+      } else if (native() && is_cpp_word(each.name)) {
+        cpp_word(each.place, each.name);
       }
     }
+  }
+
+  void cpp_word(const Place& place, const std::string& name) {
+    error(place, fmt::format("`{}' is a word of C++, in which this dialect's code is", name), "rename it");
   }
 
   void value_type(const Declaration& declaration) {
@@ -168,6 +187,7 @@ class Checker {
   // --- functions
 
   void specifiers(const Function& function) {
+    if (native() && is_cpp_word(function.name)) cpp_word(function.place, function.name);
     if (function.is_private && oe()) {
       error(function.place,
             fmt::format("Function `{}': `private' specifier is not supported by oeedger8r", function.name),
@@ -647,6 +667,17 @@ void check_file(const Interface& interface, const SourceFile& file, const Option
 }
 
 void check_whole(const Interface& interface, const Options& options, Diagnostics& diagnostics) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto fits = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
+  if (interface.name.empty() || !letter(interface.name.front()) ||
+      !std::all_of(interface.name.begin(), interface.name.end(), fits) ||
+      (options.dialect == Dialect::kCoffer && is_cpp_word(interface.name))) {
+    diagnostics.error({},
+                      fmt::format("{}: the file's name without .edl is no identifier, and the generated code uses it "
+                                  "as one",
+                                  interface.path),
+                      "rename the file: letters, digits and _");
+  }
   if (options.dialect == Dialect::kOpenEnclave) return;
   std::set<std::string_view> allowed;
   std::set<std::string_view> known;

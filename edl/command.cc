@@ -49,6 +49,21 @@ constexpr const char* kOpenEnclaveUsage =
     "  --experimental        accepted, without effect\n"
     "  --help                print this\n";
 
+constexpr const char* kSgxUsage =
+    "usage: sgx_edger8r [options] <file> ...\n"
+    "\n"
+    "Coffer's EDL compiler under the name and with the options of the Intel SGX SDK's.\n"
+    "\n"
+    "  --search-path PATH    look for EDL files in these folders too, separated by `:'\n"
+    "  --trusted             write the enclave's half (NAME_t.h, NAME_t.c)\n"
+    "  --untrusted           write the host's half (NAME_u.h, NAME_u.c); without either, both\n"
+    "  --trusted-dir DIR     write the enclave's half there\n"
+    "  --untrusted-dir DIR   write the host's half there\n"
+    "  --header-only         write headers alone\n"
+    "  --use-prefix          put NAME_ before the names of the host's stubs\n"
+    "  -DNAME                define NAME for #ifdef and #ifndef\n"
+    "  --help                print this\n";
+
 struct Arguments {
   Options options;
   std::vector<std::string> files;
@@ -135,7 +150,7 @@ class ArgumentReader {
 
 int run(std::span<const char* const> arguments, Dialect dialect) {
   const bool open_enclave = dialect == Dialect::kOpenEnclave;
-  const char* const usage = kOpenEnclaveUsage;
+  const char* const usage = open_enclave ? kOpenEnclaveUsage : kSgxUsage;
   for (const char* const each : arguments) {
     if (std::string_view(each) != "--help") continue;
     say(stdout, usage);
@@ -167,7 +182,7 @@ Result<bool> compile(const std::vector<std::string>& files, const Options& optio
     const auto interface = front_end.load(file);
     for (const Diagnostic& each : diagnostics.all()) say(stderr, render(each, voice.rendering));
     if (!interface) return false;
-    for (const GeneratedFile& each : emit_open_enclave(*interface, options)) {
+    for (const GeneratedFile& each : emit(*interface, options)) {
       if (const auto done = write_file(each); !done) return std::unexpected(done.error());
       if (written != nullptr) written->push_back(each.path);
     }
@@ -176,5 +191,6 @@ Result<bool> compile(const std::vector<std::string>& files, const Options& optio
 }
 
 int run_oeedger8r(std::span<const char* const> arguments) { return run(arguments, Dialect::kOpenEnclave); }
+int run_sgx_edger8r(std::span<const char* const> arguments) { return run(arguments, Dialect::kSgx); }
 
 }  // namespace coffer::edl

@@ -25,5 +25,6 @@ struct Voice {
 // With the arguments, the output and the exit statuses (0, 1) of Open Enclave's compiler, and of the Intel SGX SDK's.
 // The name of the program is not among the arguments.
 [[nodiscard]] int run_oeedger8r(std::span<const char* const> arguments);
+[[nodiscard]] int run_sgx_edger8r(std::span<const char* const> arguments);
 
 }  // namespace coffer::edl

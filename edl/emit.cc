@@ -57,4 +57,16 @@ std::string parameter_list(const std::vector<std::string>& first, const Function
   return all.empty() ? "(void)" : fmt::format("({})", fmt::join(all, ", "));
 }
 
+std::vector<GeneratedFile> emit(const Interface& interface, const Options& options) {
+  switch (options.dialect) {
+    case Dialect::kOpenEnclave:
+      return emit_open_enclave(interface, options);
+    case Dialect::kSgx:
+      return emit_sgx(interface, options);
+    case Dialect::kCoffer:
+      break;
+  }
+  return emit_coffer(interface, options);
+}
+
 }  // namespace coffer::edl

@@ -1,4 +1,4 @@
-// Generated code. Each dialect gives the files' names and texts; nothing is written here.
+// The three dialects of generated code. Each gives the files' names and texts; nothing is written here.
 #pragma once
 
 #include <string>
@@ -15,7 +15,12 @@ struct GeneratedFile {
   std::string text;
 };
 
+[[nodiscard]] std::vector<GeneratedFile> emit_coffer(const Interface& interface, const Options& options);
 [[nodiscard]] std::vector<GeneratedFile> emit_open_enclave(const Interface& interface, const Options& options);
+[[nodiscard]] std::vector<GeneratedFile> emit_sgx(const Interface& interface, const Options& options);
+
+// The files of the dialect that `options` names.
+[[nodiscard]] std::vector<GeneratedFile> emit(const Interface& interface, const Options& options);
 
 // --- what the dialects share
 

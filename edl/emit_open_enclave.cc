@@ -282,8 +282,9 @@ void OpenEnclave::bridge(Text& text, const Function& function) const {
   text.add(
       "if (edl_in.offset != edl_in.size || edl_out.offset != edl_out.size) edl_fail(&edl_in.bad, EDL_MALFORMED);\n"
       "edl_fail(&edl_out.bad, edl_in.bad);");
-  if (inside) text.line("oe_lfence();");
   text.open("if (edl_out.bad == 0)");
+  // Behind the last check: not even in passing does the function run with sizes that do not fit.
+  if (inside) text.line("oe_lfence();");
   run(text, function, marshal);
   text.close();
   if (inside) {

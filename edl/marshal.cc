@@ -61,16 +61,8 @@ const UserType* Marshal::deep(const Declaration& declaration) const { return dee
 
 bool Marshal::may_have_padding(const Declaration& declaration) const {
   if (side_ == Side::kOutside || declaration.type.pointers > 1) return false;
-  if (declaration.has(AttributeKind::kIsPointer)) return false;  // what it points to has no name
-  switch (declaration.type.base) {
-    case Base::kStruct:
-    case Base::kUnion:
-    case Base::kNamed:
-    case Base::kLongDouble:
-      return true;
-    default:
-      return false;
-  }
+  // Of what a header defines nothing is known; with a flexible array the compiler could not even tell.
+  return declaration.type.base == Base::kLongDouble || interface_.find(declaration.type) != nullptr;
 }
 
 std::string Marshal::element(const Declaration& declaration) const {

@@ -12,7 +12,7 @@ void Text::add(std::string_view text) {
       text_ += first;
     }
     text_ += '\n';
-    if (end == std::string_view::npos || end + 1 == text.size()) return;
+    if (end == std::string_view::npos) return;
     text.remove_prefix(end + 1);
   }
 }

@@ -14,7 +14,7 @@ class Text {
   void line(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
     add(fmt::format(format, std::forward<Arguments>(arguments)...));
   }
-  // A line that is taken as it is; several, where it has line ends.
+  // A line that is taken as it is; several, where it has line ends; a blank one at last, where it ends with one.
   void add(std::string_view text);
   void blank() { text_ += '\n'; }
   // A line that ends with an opening brace.
