@@ -44,6 +44,9 @@ void add_verbs(CLI::App& app, int& status) {
   add_new(app, status);
   add_key(app, status);
   add_sign(app, status);
+#ifdef COFFER_VERB_edl
+  add_edl(app, status);
+#endif
 #ifdef COFFER_VERB_inspect
   add_inspect(app, status);
 #endif

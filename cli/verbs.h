@@ -18,6 +18,7 @@ void add_new(CLI::App& app, int& status);
 void add_sign(CLI::App& app, int& status);
 void add_run(CLI::App& app, int& status);
 void add_emulate(CLI::App& app, int& status);
+void add_edl(CLI::App& app, int& status);
 void add_debug(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);

@@ -163,31 +163,40 @@ int run(std::span<const char* const> arguments, Dialect dialect) {
   }
   const bool talks = open_enclave;
   if (talks) say(stdout, "Generating edge routine, for the Open Enclave SDK.\n");
-  const auto done = compile(read->files, read->options, {Rendering::kSeverityFirst, talks});
-  if (!done) say(stderr, fmt::format("error: {}\n", done.error().message));
-  if (!done || !*done) return 1;
+  const auto done = compile(read->files, read->options, [talks](const std::string& path) {
+    if (talks) say(stdout, fmt::format("Processing {}.\n", path));
+  });
+  if (!done) {
+    say(stderr, fmt::format("error: {}\n", done.error().message));
+    return 1;
+  }
+  for (const Diagnostic& each : done->diagnostics) say(stderr, render(each, Rendering::kSeverityFirst));
+  if (!done->good) return 1;
   if (talks) say(stdout, "Success.\n");
   return 0;
 }
 
 }  // namespace
 
-Result<bool> compile(const std::vector<std::string>& files, const Options& options, const Voice& voice,
-                     std::vector<std::string>* written) {
+Result<Compilation> compile(const std::vector<std::string>& files, const Options& options,
+                            const std::function<void(const std::string& path)>& reading) {
+  Compilation result;
   for (const std::string& file : files) {
     Diagnostics diagnostics;
-    FrontEnd front_end(options, diagnostics, FrontEnd::read_file, [&](const std::string& path) {
-      if (voice.announce_files) say(stdout, fmt::format("Processing {}.\n", path));
-    });
+    FrontEnd front_end(options, diagnostics, FrontEnd::read_file, reading);
     const auto interface = front_end.load(file);
-    for (const Diagnostic& each : diagnostics.all()) say(stderr, render(each, voice.rendering));
-    if (!interface) return false;
+    const auto& said = diagnostics.all();
+    result.diagnostics.insert(result.diagnostics.end(), said.begin(), said.end());
+    if (!interface) {
+      result.good = false;
+      break;
+    }
     for (const GeneratedFile& each : emit(*interface, options)) {
       if (const auto done = write_file(each); !done) return std::unexpected(done.error());
-      if (written != nullptr) written->push_back(each.path);
+      result.written.push_back(each.path);
     }
   }
-  return true;
+  return result;
 }
 
 int run_oeedger8r(std::span<const char* const> arguments) { return run(arguments, Dialect::kOpenEnclave); }

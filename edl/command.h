@@ -1,6 +1,7 @@
 // The EDL compiler as commands: `coffer edl` and the two that builds look for by other names.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,16 +12,16 @@
 
 namespace coffer::edl {
 
-// How a compilation talks.
-struct Voice {
-  Rendering rendering = Rendering::kCompiler;
-  bool announce_files = false;  // "Processing PATH." on standard output for each file read
+struct Compilation {
+  bool good = true;  // false: there were errors in the EDL files; nothing was written for the one that has them
+  std::vector<Diagnostic> diagnostics;
+  std::vector<std::string> written;  // paths
 };
 
-// Compiles each file and writes what comes of it; folders that are missing are made. Diagnostics go to standard error.
-// An error is returned where a file could not be written; false: there were errors in the EDL files.
-[[nodiscard]] Result<bool> compile(const std::vector<std::string>& files, const Options& options, const Voice& voice,
-                                   std::vector<std::string>* written = nullptr);
+// Compiles each file, up to the first with errors, and writes what comes of it; folders that are missing are made. An
+// error is returned where a file could not be written. `reading` is told each EDL file before it is read.
+[[nodiscard]] Result<Compilation> compile(const std::vector<std::string>& files, const Options& options,
+                                          const std::function<void(const std::string& path)>& reading = {});
 
 // With the arguments, the output and the exit statuses (0, 1) of Open Enclave's compiler, and of the Intel SGX SDK's.
 // The name of the program is not among the arguments.

@@ -1,4 +1,5 @@
 // Coffer's own dialect: C++ over <coffer/edge.h>.
+#include <cstdlib>
 #include <utility>
 
 #include "edl/checks.h"
@@ -33,6 +34,15 @@ class Native {
   Edge edge_;
 };
 
+std::string underlying_type(const UserType& type) {
+  for (const Enumerator& each : type.enumerators) {
+    if (each.value && !each.value->is_name && std::strtoll(each.value->text.c_str(), nullptr, 0) > INT32_MAX) {
+      return " : std::int64_t";
+    }
+  }
+  return " : int";
+}
+
 // The parameter's type where it is C's.
 std::string c_pointer(const Declaration& parameter) {
   if (!parameter.is_array()) return spelled(parameter.type);
@@ -65,7 +75,9 @@ std::string Native::types() const {
     const char* const word = type->kind == UserTypeKind::kEnum     ? "enum"
                              : type->kind == UserTypeKind::kStruct ? "struct"
                                                                    : "union";
-    text.open("{}{}{}", word, type->name.empty() ? "" : " ", type->name);
+    // With a type of its own an enum has any value of it, whatever the other side sends.
+    const bool is_enum = type->kind == UserTypeKind::kEnum;
+    text.open("{}{}{}{}", word, type->name.empty() ? "" : " ", type->name, is_enum ? underlying_type(*type) : "");
     for (const Enumerator& each : type->enumerators) {
       text.line("{}{},", each.name, each.value ? " = " + each.value->text : "");
     }

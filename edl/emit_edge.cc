@@ -125,7 +125,8 @@ void Edge::stub_call(Text& text, const Function& function, const Marshal& marsha
   const bool answers = !function.result.is_void() || function.propagate_errno;
   if (answers) {
     text.open("if (edl_status == {})", ok_);
-    if (!function.result.is_void()) text.line("if ({0} != NULL) *{0} = edl_answer.edl_result;", retval);
+    if (!function.result.is_void())
+      text.line("if ({0} != NULL) *{0} = {1};", retval, Marshal::as_own(function.result, "edl_answer.edl_result"));
     if (function.propagate_errno) text.line("errno = edl_answer.edl_errno;");
     text.close();
   }
@@ -179,7 +180,7 @@ void Edge::bridge(Text& text, const Function& function) const {
   for (const Declaration& each : function.parameters) {
     if (!marshal.marshalled(each)) continue;
     text.line("uint8_t* edl_p_{} = NULL;", each.name);
-    if (each.attributes->in() && each.attributes->out() && deep_struct(interface_, each) != nullptr) {
+    if (inside && each.attributes->in() && each.attributes->out() && deep_struct(interface_, each) != nullptr) {
       text.line("void* edl_sent_{} = NULL;", each.name);
     }
   }

@@ -214,7 +214,7 @@ void OpenEnclave::stub_answer(Text& text, const Function& function, const Marsha
   text.close();
   text.open("if (edl_result == OE_OK)");
   if (!function.result.is_void()) {
-    text.line("if (edl_retval != NULL) *edl_retval = edl_answer.oe_retval;");
+    text.line("if (edl_retval != NULL) *edl_retval = {};", Marshal::as_own(function.result, "edl_answer.oe_retval"));
   }
   if (!function.trusted && function.propagate_errno) text.line("oe_errno = edl_answer.ocall_errno;");
   text.close();
@@ -261,7 +261,7 @@ void OpenEnclave::bridge(Text& text, const Function& function) const {
   for (const Declaration& each : function.parameters) {
     if (!marshal.marshalled(each)) continue;
     text.line("uint8_t* edl_p_{} = NULL;", each.name);
-    if (each.attributes->in() && each.attributes->out() && deep_struct(interface_, each) != nullptr) {
+    if (inside && each.attributes->in() && each.attributes->out() && deep_struct(interface_, each) != nullptr) {
       text.line("void* edl_sent_{} = NULL;", each.name);
     }
   }

@@ -336,7 +336,7 @@ void Marshal::locate(Text& text) const {
       text.open("if (edl_in.bad == 0)");
       text.line("{0}* const edl_back = ({0}*)edl_make_copy(&edl_out, edl_sent, {1});", type, size);
       text.line("edl_p_{} = (uint8_t*)edl_back;", each.name);
-      text.line("edl_sent_{} = edl_sent;", each.name);
+      if (side_ == Side::kInside) text.line("edl_sent_{} = edl_sent;", each.name);
       copy_deep(text, each, "edl_sent", "edl_back", size, 1);
       text.close();
     }
@@ -473,7 +473,11 @@ std::string Marshal::argument(const Declaration& parameter) const {
     return fmt::format("(__typeof__(&(*({}*)0)[0]))({})", parameter.type.name, value);
   }
   if (marshalled(parameter) || bare_pointer(parameter)) return fmt::format("({})({})", spelled(parameter.type), value);
-  return value;
+  return as_own(parameter.type, value);
+}
+
+std::string Marshal::as_own(const Type& type, const std::string& value) {
+  return type.base == Base::kBool && !type.is_pointer() ? fmt::format("(*(const uint8_t*)&{} != 0)", value) : value;
 }
 
 std::vector<std::string> Marshal::arguments() const {

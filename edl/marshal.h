@@ -47,6 +47,8 @@ class Marshal {
   // What the function is called with, in order.
   [[nodiscard]] std::vector<std::string> arguments() const;
   [[nodiscard]] std::string argument(const Declaration& parameter) const;
+  // A value that came from the other side, as its type allows it: of a bool, which is one byte, anything but 0 is true.
+  [[nodiscard]] static std::string as_own(const Type& type, const std::string& value);
 
   // --- Open Enclave's: structures that the function filled, with memory of its own.
   [[nodiscard]] bool deep_out() const;
