@@ -141,7 +141,7 @@ set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "confidential computing on any x86-64 ma
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libcoffer-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-    "coffer (= ${PROJECT_VERSION}), libssl-dev, libfmt-dev, libzydis-dev, nlohmann-json3-dev")
+    "coffer (= ${PROJECT_VERSION}), libssl-dev, libfmt-dev, libzydis-dev, nlohmann-json3-dev, libtinyxml2-9, g++-12")
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "confidential computing on any x86-64 machine - development
  Headers, a static library and CMake files for programs that run inside
  enclaves of Coffer, and for programs that load and call such enclaves.")

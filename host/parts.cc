@@ -14,7 +14,9 @@ Result<std::filesystem::path> find_part(std::string_view name) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) folders.push_back(self.parent_path().parent_path() / "libexec/coffer");
-  if (coffer_libexec_folder != nullptr) folders.emplace_back(coffer_libexec_folder);
+  if (coffer_libexec_folder != nullptr) {
+    folders.push_back(std::filesystem::path(coffer_libexec_folder).lexically_normal());
+  }
   folders.emplace_back(COFFER_INSTALLED_LIBEXEC);
   for (const char* usual : {"/usr/local/libexec/coffer", "/usr/libexec/coffer"}) folders.emplace_back(usual);
   for (const auto& folder : folders) {

@@ -30,13 +30,12 @@ Result<sgx::SigningKey> read_key(const std::string& path) {
   return key;
 }
 
-// The enclave kernel stands beside this program, or, started through the links of an SDK's folder, beside what they lead
-// to.
+// The installation stands around this program, wherever the links of an SDK's folder that it was started by stand.
 Result<std::vector<std::byte>> read_kernel() {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (error) return system_error("cannot find the running command in /proc/self/exe", error.value());
-  const auto kernel = self.parent_path() / "enclave-kernel.elf";
+  const auto kernel = self.parent_path().parent_path() / "libexec/coffer/enclave-kernel.elf";
   if (!std::filesystem::exists(kernel, error)) {
     return input_error(kernel.string() + " is missing: install Coffer as a whole");
   }

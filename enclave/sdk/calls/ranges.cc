@@ -20,31 +20,38 @@ bool fits(std::uint64_t base, std::uint64_t size, std::uint64_t address, std::ui
   return address >= base && address - base <= size && length <= size - (address - base);
 }
 
-// The thread's blocks: pieces of one allocation, made when it is first needed and given back at the thread's end.
-class ThreadStack {
- public:
-  ThreadStack() = default;
-  ~ThreadStack() { release_shared(memory_); }
-  ThreadStack(const ThreadStack&) = delete;
-  ThreadStack& operator=(const ThreadStack&) = delete;
+// The thread's blocks: pieces of one allocation, made when it is first needed and given back at the thread's end. The
+// process's own end comes after that of the thread that ends it, and its destructors may still call the host: blocks
+// are allocated one by one then.
+struct ThreadStack {
+  std::byte* memory = nullptr;
+  std::size_t used = 0;
+  bool ended = false;
+};
+constinit thread_local ThreadStack stack;
 
-  std::byte* take(std::size_t size) {
-    if (memory_ == nullptr) memory_ = static_cast<std::byte*>(allocate_shared(kStackSize));
-    if (memory_ == nullptr || size > kStackSize - used_) return nullptr;
-    std::byte* block = memory_ + used_;
-    used_ += size;
-    return block;
+struct EndOfThread {
+  EndOfThread() = default;
+  ~EndOfThread() {
+    release_shared(stack.memory);
+    stack = {.memory = nullptr, .used = 0, .ended = true};
   }
-  void give_back(const std::byte* block) { used_ = static_cast<std::size_t>(block - memory_); }
-
- private:
-  std::byte* memory_ = nullptr;
-  std::size_t used_ = 0;
+  EndOfThread(const EndOfThread&) = delete;
+  EndOfThread& operator=(const EndOfThread&) = delete;
 };
 
-ThreadStack& thread_stack() {
-  static thread_local ThreadStack stack;
-  return stack;
+std::byte* take(std::size_t size) {
+  if (stack.ended) return nullptr;
+  static thread_local const EndOfThread end;
+  if (stack.memory == nullptr) stack.memory = static_cast<std::byte*>(allocate_shared(kStackSize));
+  if (stack.memory == nullptr || size > kStackSize - stack.used) return nullptr;
+  std::byte* block = stack.memory + stack.used;
+  stack.used += size;
+  return block;
+}
+
+void give_back(const std::byte* block) {
+  if (!stack.ended) stack.used = static_cast<std::size_t>(block - stack.memory);
 }
 
 }  // namespace
@@ -61,7 +68,7 @@ const MemoryRanges& memory_ranges() {
 SharedBlock::SharedBlock(std::size_t size) : size_(size) {
   if (size == 0) return;
   const std::size_t rounded = (size + kAlignment - 1) & ~(kAlignment - 1);
-  if (rounded >= size) begin_ = thread_stack().take(rounded);
+  if (rounded >= size) begin_ = take(rounded);
   if (begin_ == nullptr) {
     begin_ = static_cast<std::byte*>(allocate_shared(size));
     own_ = begin_ != nullptr;
@@ -74,7 +81,7 @@ SharedBlock::~SharedBlock() {
   if (own_) {
     release_shared(begin_);
   } else {
-    thread_stack().give_back(begin_);
+    give_back(begin_);
   }
 }
 
