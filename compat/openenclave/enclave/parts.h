@@ -1,0 +1,13 @@
+// Functions of this library that its own files call.
+#pragma once
+
+#include <coffer/calls.h>
+#include <openenclave/bits/result.h>
+
+namespace coffer::openenclave {
+
+[[nodiscard]] oe_result_t set_log_level(std::uint32_t level);
+// InternalCall::kGetReport.
+[[nodiscard]] oe_result_t report_for_host(calls::IncomingCall& call);
+
+}  // namespace coffer::openenclave

@@ -1,0 +1,208 @@
+#include <openenclave/attestation/attester.h>
+#include <openenclave/attestation/custom_claims.h>
+#include <openenclave/attestation/sgx/evidence.h>
+#include <openenclave/attestation/verifier.h>
+#include <openenclave/corelibc/stdlib.h>
+#include <openenclave/enclave.h>
+#include <openenclave/internal/trace.h>
+#include <openenclave/seal.h>
+#include <openenclave/tracee.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "locker_t.h"
+
+namespace {
+
+struct Constructed {
+  oe_result_t told_host = note_construction();
+} constructed_first;
+
+uint64_t skip_division(oe_exception_record_t* record) {
+  if (record->code != OE_EXCEPTION_DIVIDE_BY_ZERO) return OE_EXCEPTION_CONTINUE_SEARCH;
+  record->context->rip += 2;  // idiv %ecx
+  record->context->rax = 42;
+  return OE_EXCEPTION_CONTINUE_EXECUTION;
+}
+
+oe_result_t give(const uint8_t* bytes, size_t size, blob_t* blob) {
+  blob->data = static_cast<uint8_t*>(std::malloc(size));
+  if (blob->data == nullptr) return OE_OUT_OF_MEMORY;
+  std::memcpy(blob->data, bytes, size);
+  blob->size = size;
+  return OE_OK;
+}
+
+const oe_uuid_t kLocal = {OE_FORMAT_UUID_SGX_LOCAL_ATTESTATION};
+
+}  // namespace
+
+int reverse(const char* text, char* result, size_t room) {
+  std::string turned(text);
+  std::reverse(turned.begin(), turned.end());
+  if (turned.size() >= room) return -1;
+  std::memcpy(result, turned.c_str(), turned.size() + 1);
+  return static_cast<int>(turned.size());
+}
+
+int ask_host(int number) {
+  int got = 0;
+  return answer(&got, number) == OE_OK ? got : -1;
+}
+
+uint64_t constructed() { return constructed_first.told_host; }
+void promise_farewell() {
+  std::atexit([] { farewell(); });
+}
+
+oe_result_t seal_text(int policy, const char* text, blob_t* sealed) {
+  const oe_seal_setting_t settings[] = {OE_SEAL_SET_POLICY(policy)};
+  uint8_t* blob = nullptr;
+  size_t size = 0;
+  const oe_result_t result =
+      oe_seal(nullptr, settings, 1, reinterpret_cast<const uint8_t*>(text), std::strlen(text) + 1,
+              reinterpret_cast<const uint8_t*>("locker"), 6, &blob, &size);
+  if (result != OE_OK) return result;
+  sealed->data = blob;
+  sealed->size = size;
+  return OE_OK;
+}
+
+oe_result_t unseal_text(const blob_t* sealed, char* text, size_t room) {
+  uint8_t* opened = nullptr;
+  size_t size = 0;
+  const oe_result_t result =
+      oe_unseal(sealed->data, sealed->size, reinterpret_cast<const uint8_t*>("locker"), 6, &opened, &size);
+  if (result != OE_OK) return result;
+  std::memcpy(text, opened, std::min(size, room));
+  oe_free(opened);
+  return OE_OK;
+}
+
+oe_result_t target(uint8_t* info) {
+  uint8_t* report = nullptr;
+  void* own = nullptr;
+  size_t size = 0;
+  oe_result_t result = oe_get_report(0, nullptr, 0, nullptr, 0, &report, &size);
+  if (result != OE_OK) return result;
+  size_t info_size = 0;
+  result = oe_get_target_info(report, size, &own, &info_size);
+  oe_free_report(report);
+  if (result != OE_OK) return result;
+  std::memcpy(info, own, 512);
+  oe_free_target_info(own);
+  return info_size == 512 ? OE_OK : OE_UNEXPECTED;
+}
+
+oe_result_t report_for(const uint8_t* info, const uint8_t* data, uint8_t* report) {
+  uint8_t* made = nullptr;
+  size_t size = 0;
+  const oe_result_t result = oe_get_report(0, data, 64, info, 512, &made, &size);
+  if (result != OE_OK) return result;
+  if (size == 448) std::memcpy(report, made, size);
+  oe_free_report(made);
+  return size == 448 ? OE_OK : OE_UNEXPECTED;
+}
+
+oe_result_t check_report(const uint8_t* report, const uint8_t* data) {
+  oe_report_t parsed;
+  const oe_result_t result = oe_verify_report(report, 448, &parsed);
+  if (result != OE_OK) return result;
+  if (parsed.identity.product_id[0] != 7 || parsed.identity.security_version != 3) return OE_CONSTRAINT_FAILED;
+  return std::memcmp(parsed.report_data, data, 64) == 0 ? OE_OK : OE_CONSTRAINT_FAILED;
+}
+
+oe_result_t evidence_for(const uint8_t* settings, size_t size, blob_t* evidence) {
+  uint8_t *made = nullptr, *claims = nullptr;
+  size_t made_size = 0, claims_size = 0;
+  char name[] = "greeting";
+  uint8_t value[] = "hello";
+  const oe_claim_t claim = {name, value, sizeof(value)};
+  if (oe_attester_initialize() != OE_OK || oe_serialize_custom_claims(&claim, 1, &claims, &claims_size) != OE_OK) {
+    return OE_FAILURE;
+  }
+  const oe_result_t result = oe_get_evidence(&kLocal, OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID, claims, claims_size, settings,
+                                             size, &made, &made_size, nullptr, nullptr);
+  oe_free_serialized_custom_claims(claims);
+  if (result != OE_OK) return result;
+  const oe_result_t given = give(made, made_size, evidence);
+  oe_free_evidence(made);
+  return given;
+}
+
+oe_result_t check_evidence(const blob_t* evidence, char* claim) {
+  oe_claim_t* claims = nullptr;
+  size_t count = 0;
+  if (oe_verifier_initialize() != OE_OK) return OE_FAILURE;
+  oe_result_t result =
+      oe_verify_evidence(nullptr, evidence->data, evidence->size, nullptr, 0, nullptr, 0, &claims, &count);
+  if (result != OE_OK) return result;
+  result = OE_NOT_FOUND;
+  for (size_t i = 0; i < count; ++i) {
+    if (std::strcmp(claims[i].name, OE_CLAIM_CUSTOM_CLAIMS_BUFFER) != 0) continue;
+    oe_claim_t* custom = nullptr;
+    size_t custom_count = 0;
+    if (oe_deserialize_custom_claims(claims[i].value, claims[i].value_size, &custom, &custom_count) != OE_OK) break;
+    if (custom_count == 1 && custom[0].value_size <= 64) {
+      std::memcpy(claim, custom[0].value, custom[0].value_size);
+      result = OE_OK;
+    }
+    oe_free_custom_claims(custom, custom_count);
+  }
+  oe_free_claims(claims, count);
+  return result;
+}
+
+int divide_by_zero() {
+  if (oe_add_vectored_exception_handler(true, skip_division) != OE_OK) return -1;
+  int result = 1, zero = 0;
+  asm volatile("cltd; idiv %%ecx" : "+a"(result) : "c"(zero) : "edx", "cc");
+  oe_remove_vectored_exception_handler(skip_division);
+  return result;
+}
+
+void throw_something() { throw std::runtime_error("nobody catches this"); }
+
+size_t largest_block() {
+  size_t size = 1;
+  while (void* block = std::malloc(size * 2)) {
+    std::free(block);
+    size *= 2;
+  }
+  return size;
+}
+
+int wait_for(int* flags) {
+  if (!oe_is_outside_enclave(flags, 2 * sizeof(*flags))) return -1;
+  __atomic_fetch_add(&flags[0], 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(&flags[1], __ATOMIC_SEQ_CST) == 0) {
+  }
+  return 0;
+}
+
+oe_result_t shared_block(uint8_t** block, size_t size) {
+  *block = static_cast<uint8_t*>(oe_host_malloc(size));
+  if (*block == nullptr) return OE_OUT_OF_MEMORY;
+  if (!oe_is_outside_enclave(*block, size) || oe_is_within_enclave(*block, size)) return OE_UNEXPECTED;
+  std::memset(*block, 0x5a, size);
+  return OE_OK;
+}
+
+int host_pointers_are_told_apart(void* outside) {
+  std::vector<char> own(100);
+  return oe_is_within_enclave(own.data(), own.size()) && !oe_is_outside_enclave(own.data(), own.size()) &&
+         !oe_is_within_enclave(outside, 1) && !oe_is_outside_enclave(own.data(), SIZE_MAX) &&
+         !oe_is_within_enclave(own.data(), SIZE_MAX) && !oe_is_within_enclave(nullptr, 1);
+}
+
+oe_result_t log_line(const char* line) { return oe_log(OE_LOG_LEVEL_ERROR, "%s\n", line); }
+
+oe_result_t keep_logs() {
+  return oe_enclave_log_set_callback(nullptr,
+                                     [](void*, oe_log_level_t, uint64_t, const char* message) { kept_log(message); });
+}
