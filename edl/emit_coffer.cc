@@ -218,7 +218,7 @@ std::string Native::source(Side side) const {
       "#include <cwchar>\n#include <string>\n#include <type_traits>\n");
   text.add(
       "// C that is C++ too: casts are C's.\n#pragma GCC diagnostic ignored \"-Wold-style-cast\"\n"
-      "#pragma GCC diagnostic ignored \"-Wconversion\"\n#pragma GCC diagnostic ignored \"-Wuseless-cast\"\n"
+      "#pragma GCC diagnostic ignored \"-Wconversion\"\n"
       "#pragma GCC diagnostic ignored \"-Wshadow\"\n");
   text.add("#define EDL_WRITE std::memcpy\n#define EDL_STRLEN std::strlen\n#define EDL_WCSLEN std::wcslen");
   text.add(kSupport);

@@ -34,6 +34,7 @@ std::string Edge::arguments_type(const Function& function) const {
 }
 
 void Edge::structures(Text& text) const {
+  emit_padding_clearers(text, interface_);
   for (const auto* list : {&interface_.ecalls, &interface_.ocalls}) {
     for (const auto& each : *list) {
       text.open("typedef struct {}", arguments_type(*each));
@@ -203,7 +204,7 @@ void Edge::bridge(Text& text, const Function& function) const {
   if (inside) text.line("__builtin_ia32_lfence();");
   run(text, function, marshal);
   marshal.clean(text);
-  if (inside) text.line("EDL_CLEAR_PADDING(edl_answer);");
+  marshal.clean_result(text);
   text.line("return {};", ok_);
   text.close();
   text.blank();

@@ -91,6 +91,7 @@ std::string OpenEnclave::header(Side side) const {
 
 // Result and deep copy come first in every argument structure: the libraries on both sides look at them.
 void OpenEnclave::structures(Text& text) const {
+  emit_padding_clearers(text, interface_);
   for (const auto* list : {&interface_.ecalls, &interface_.ocalls}) {
     for (const auto& each : *list) {
       text.open("typedef struct _{}_args_t", each->name);
@@ -290,7 +291,7 @@ void OpenEnclave::bridge(Text& text, const Function& function) const {
   if (inside) {
     // A call that failed brings nothing back but that it did.
     text.line("if (edl_out.bad != 0) memset(edl_output, 0, edl_output_size);");
-    text.line("EDL_CLEAR_PADDING(edl_answer);");
+    marshal.clean_result(text);
   }
   text.line("edl_answer->oe_result = edl_result_of(edl_out.bad);");
   text.line("*edl_output_written = edl_output_size;");

@@ -26,6 +26,29 @@ std::string declared(const Declaration& declaration) {
   return declared(declaration.type, declaration.name) + dimensions_of(declaration);
 }
 
+void emit_padding_clearers(Text& text, const Interface& interface) {
+  for (const auto& type : interface.types) {
+    if (type->kind != UserTypeKind::kStruct) continue;
+    text.open("EDL_HELPER void edl_clear_{0}({0}* one)", type->name);
+    text.line("size_t edl_end = 0;");
+    for (const Declaration& member : type->members) {
+      text.line("edl_zero(one, edl_end, offsetof({}, {}));", type->name, member.name);
+      text.line("edl_end = offsetof({}, {}) + sizeof(one->{});", type->name, member.name, member.name);
+      const UserType* inner = member.type.is_pointer() ? nullptr : interface.find(member.type);
+      if (inner == nullptr || inner->kind != UserTypeKind::kStruct) continue;
+      text.open("");
+      text.line("size_t edl_i = 0;");
+      text.line(
+          "for (edl_i = 0; edl_i < sizeof(one->{0}) / sizeof({1}); ++edl_i) edl_clear_{1}(({1}*)&one->{0} + edl_i);",
+          member.name, inner->name);
+      text.close();
+    }
+    text.line("edl_zero(one, edl_end, sizeof(*one));");
+    text.close();
+    text.blank();
+  }
+}
+
 bool Marshal::marshalled(const Declaration& parameter) const {
   return parameter.attributes && parameter.attributes->directed();
 }
@@ -63,6 +86,13 @@ bool Marshal::may_have_padding(const Declaration& declaration) const {
   if (side_ == Side::kOutside || declaration.type.pointers > 1) return false;
   // Of what a header defines nothing is known; with a flexible array the compiler could not even tell.
   return declaration.type.base == Base::kLongDouble || interface_.find(declaration.type) != nullptr;
+}
+
+std::string Marshal::cleared(const Type& type, const std::string& pointer) const {
+  const UserType* known = interface_.find(type);
+  const bool record = known != nullptr && known->kind == UserTypeKind::kStruct;
+  return record ? fmt::format("edl_clear_{}({});", known->name, pointer)
+                : fmt::format("EDL_CLEAR_PADDING({});", pointer);
 }
 
 std::string Marshal::element(const Declaration& declaration) const {
@@ -185,7 +215,13 @@ void Marshal::measure_deep(Text& text, const Declaration& pointer, const std::st
 }
 
 void Marshal::write(Text& text) const {
-  if (side_ == Side::kInside) text.line("EDL_CLEAR_PADDING(&edl_args);");
+  if (side_ == Side::kInside) {
+    for (const Declaration& each : function_.parameters) {
+      const bool record = !marshalled(each) && !bare_pointer(each) && interface_.find(each.type) != nullptr;
+      if (record) text.add(cleared(each.type, "&edl_args." + each.name));
+    }
+    text.line("EDL_CLEAR_PADDING(&edl_args);");
+  }
   text.line("edl_put(&edl_in, &edl_args, sizeof(edl_args));");
   for (const Declaration& each : function_.parameters) {
     if (!marshalled(each) || !each.attributes->in()) continue;
@@ -221,7 +257,7 @@ void Marshal::write_structs(Text& text, const Declaration& pointer, const std::s
         text.line("{0}.{1} = {0}.{1} != NULL ? ({2})EDL_PRESENT : NULL;", one, member.name, spelled(member.type));
       }
     }
-    if (side_ == Side::kInside) text.line("EDL_CLEAR_PADDING(&{});", one);
+    if (side_ == Side::kInside) text.add(cleared(pointer.type, "&" + one));
     text.line("EDL_WRITE({0} + {1} * sizeof({2}), &{2}, sizeof({2}));", to, i, one);
     text.close();
     // Bytes behind the last whole structure, where the caller gives a size in bytes.
@@ -415,8 +451,8 @@ void Marshal::clean(Text& text) const {
     } else if (deep(each) == nullptr && may_have_padding(each)) {
       text.open("if (edl_p_{} != NULL)", each.name);
       text.line("size_t edl_i = 0;");
-      text.line("for (edl_i = 0; edl_i < {0} / sizeof({1}); ++edl_i) EDL_CLEAR_PADDING(({1}*)edl_p_{2} + edl_i);", size,
-                type, each.name);
+      text.line("for (edl_i = 0; edl_i < {} / sizeof({}); ++edl_i) {}", size, type,
+                cleared(each.type, fmt::format("({}*)edl_p_{} + edl_i", type, each.name)));
       text.close();
     }
   }
@@ -449,16 +485,22 @@ void Marshal::clean_deep(Text& text, const Declaration& pointer, const std::stri
       text.line("(void)edl_b{};", depth);
       if (may_have_padding(member)) {
         text.line("size_t edl_k = 0;");
-        text.line(
-            "for (edl_k = 0; edl_b{0} != NULL && edl_k < {1} / sizeof({2}); ++edl_k) EDL_CLEAR_PADDING(({2}*)edl_b{0} "
-            "+ edl_k);",
-            depth, size, element(member));
+        text.line("for (edl_k = 0; edl_b{0} != NULL && edl_k < {1} / sizeof({2}); ++edl_k) {3}", depth, size,
+                  element(member), cleared(member.type, fmt::format("({}*)edl_b{} + edl_k", element(member), depth)));
       }
     }
     text.close();
   }
-  text.line("EDL_CLEAR_PADDING(&{}[{}]);", to, i);
+  text.add(cleared(pointer.type, fmt::format("&{}[{}]", to, i)));
   text.close();
+}
+
+void Marshal::clean_result(Text& text) const {
+  if (side_ == Side::kOutside) return;
+  if (!function_.result.is_pointer() && interface_.find(function_.result) != nullptr) {
+    text.add(cleared(function_.result, "&edl_answer->" + result_member()));
+  }
+  text.line("EDL_CLEAR_PADDING(edl_answer);");
 }
 
 std::string Marshal::argument(const Declaration& parameter) const {
@@ -560,7 +602,7 @@ void Marshal::free_deep(Text& text, const Declaration& pointer, const std::strin
     text.line("{0}.{1} = ({2})EDL_PRESENT;", one, member.name, spelled(member.type));
     text.close();
   }
-  if (side_ == Side::kInside) text.line("EDL_CLEAR_PADDING(&{}[{}]);", where, i);
+  if (side_ == Side::kInside) text.add(cleared(pointer.type, fmt::format("&{}[{}]", where, i)));
   text.close();
 }
 

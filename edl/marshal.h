@@ -26,6 +26,10 @@ enum class Side : std::uint8_t { kOutside, kInside };
 [[nodiscard]] std::string declared(const Declaration& declaration);
 [[nodiscard]] std::string declared(const Type& type, const std::string& name);
 
+// For each struct of the interface a function edl_clear_NAME() that zeroes the bytes between its members, whatever the
+// compiler is.
+void emit_padding_clearers(Text& text, const Interface& interface);
+
 class Marshal {
  public:
   Marshal(const Interface& interface, const Function& function, Side side, Dialect dialect)
@@ -42,8 +46,9 @@ class Marshal {
   void read(Text& text) const;   // buffers from edl_out, which stands behind the answer's structure
 
   // --- the bridge.
-  void locate(Text& text) const;  // from edl_in, edl_out to edl_p_NAME, all checked
-  void clean(Text& text) const;   // after the function: nothing of this side in the output block
+  void locate(Text& text) const;        // from edl_in, edl_out to edl_p_NAME, all checked
+  void clean(Text& text) const;         // after the function: nothing of this side in the output block
+  void clean_result(Text& text) const;  // at last: in the answer's structure
   // What the function is called with, in order.
   [[nodiscard]] std::vector<std::string> arguments() const;
   [[nodiscard]] std::string argument(const Declaration& parameter) const;
@@ -73,6 +78,8 @@ class Marshal {
   void fill_string(Text& text, const Declaration& parameter) const;
   [[nodiscard]] std::string bare_type(const Declaration& parameter) const;
   [[nodiscard]] bool may_have_padding(const Declaration& declaration) const;
+  // A statement that zeroes the padding of what `pointer` points to.
+  [[nodiscard]] std::string cleared(const Type& type, const std::string& pointer) const;
 
   void measure_deep(Text& text, const Declaration& pointer, const std::string& where, const std::string& bytes,
                     const std::string& total, const std::string& bad, int depth) const;

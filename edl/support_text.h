@@ -20,7 +20,11 @@ inline constexpr std::string_view kSupport = R"(
 /* What went wrong first; 0: nothing. */
 enum { EDL_OVERFLOW = 1, EDL_MALFORMED = 2, EDL_UNTERMINATED = 3, EDL_BAD_ANSWER = 4, EDL_NO_MEMORY = 5 };
 
-/* Bytes between members belong to nobody; they leave an enclave as zeros. */
+/* Bytes between members belong to nobody; they leave an enclave as zeros. Of structures in the EDL file generated functions
+ * see to that, of what a header defines the compiler, where it can. */
+EDL_HELPER void edl_zero(void* structure, size_t from, size_t to) {
+  if (from < to) memset((uint8_t*)structure + from, 0, to - from);
+}
 #ifdef __has_builtin
 #if __has_builtin(__builtin_clear_padding)
 #define EDL_CLEAR_PADDING(pointer) __builtin_clear_padding(pointer)
