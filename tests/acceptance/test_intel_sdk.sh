@@ -8,7 +8,7 @@ SGX_SDK=$(bash -c '. moved/lib/coffer/sgxsdk/environment && echo "$SGX_SDK"')
 cp -r "$COFFER_ROOT/tests/acceptance/fixtures/sgxsdk_project" project
 cd project
 make SGX_SDK="$SGX_SDK" SGX_MODE=HW >build.txt 2>&1 || fail "building: $(tail -20 build.txt)"
-expected=$'inside: two threads met\ninside: destroyed\nall is well'
+expected=$'inside: two threads met\ninside: destroyed\ninside: destroyed\nall is well'
 
 # Launched with debug: [user_check] reaches all memory of the process.
 expect_status 0 env -u COFFER_LIBEXEC ./app vault.signed.so debug

@@ -132,7 +132,10 @@ sgx_status_t sgx_edge_ocall_begin(size_t input_size, size_t output_size, sgx_edg
 
 sgx_status_t sgx_edge_ocall_call(uint32_t index, sgx_edge_blocks_t* blocks) {
   const auto* made = static_cast<const sgxsdk::Blocks*>(blocks->keeper);
-  const auto answer = calls::call_host(index, made->input.bytes(), made->output.bytes());
+  const sgx_edge_interface_t& interface = sgx_edge_program_interface;
+  const bool switchless = index < interface.ocall_count && interface.ocalls[index].switchless != 0;
+  const auto answer = switchless ? calls::call_host_switchless(index, made->input.bytes(), made->output.bytes())
+                                 : calls::call_host(index, made->input.bytes(), made->output.bytes());
   if (!answer) return SGX_ERROR_UNEXPECTED;
   // The host's word: of what it can say, only numbers that there are.
   if (answer->status < 0 || answer->status > 0xffff) return SGX_ERROR_UNEXPECTED;

@@ -106,14 +106,15 @@ sgx_status_t sgx_edge_begin(sgx_enclave_id_t eid, size_t input_size, size_t outp
   return SGX_SUCCESS;
 }
 
-sgx_status_t sgx_edge_call(sgx_enclave_id_t, uint32_t index, const char*, int, const sgx_edge_ocall_table_t* ocalls,
-                           sgx_edge_blocks_t* blocks) {
+sgx_status_t sgx_edge_call(sgx_enclave_id_t, uint32_t index, const char*, int switchless,
+                           const sgx_edge_ocall_table_t* ocalls, sgx_edge_blocks_t* blocks) {
   RunningEnclave& enclave = *static_cast<Keeper*>(blocks->keeper)->enclave;
   const Place place(enclave, ocalls);
   if (!place.taken()) return SGX_ERROR_OUT_OF_TCS;
-  const auto result =
-      enclave.enclave.call(index, {static_cast<const std::byte*>(blocks->input), blocks->input_size},
-                           {static_cast<std::byte*>(blocks->output), blocks->output_size});
+  const std::span input(static_cast<const std::byte*>(blocks->input), blocks->input_size);
+  const std::span output(static_cast<std::byte*>(blocks->output), blocks->output_size);
+  const auto result = switchless != 0 ? enclave.enclave.call_switchless(index, input, output)
+                                      : enclave.enclave.call(index, input, output);
   return answer_of(result, enclave, blocks->output_size);
 }
 

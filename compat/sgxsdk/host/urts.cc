@@ -5,12 +5,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -80,7 +82,25 @@ sgx_status_t launch(const std::string& path, const LoadOptions& options, std::ui
   return SGX_SUCCESS;
 }
 
-sgx_status_t configure(std::uint32_t features, const void* const* parts, LoadOptions& options) {
+// What the application asked for beyond the image.
+struct Wishes {
+  LoadOptions options;
+  std::optional<Switchless> workers;
+};
+
+// The SDK's numbers: 0 retries mean the default of 20000, which is ours too.
+Switchless workers_of(const sgx_uswitchless_config_t& config) {
+  constexpr std::uint64_t kMost = 64, kMostLooks = 1u << 30;
+  Switchless workers;
+  workers.host_workers = static_cast<std::uint32_t>(std::min(config.num_uworkers, kMost));
+  workers.enclave_workers = static_cast<std::uint32_t>(std::min(config.num_tworkers, kMost));
+  if (config.retries_before_sleep != 0) {
+    workers.looks = static_cast<std::uint32_t>(std::min(config.retries_before_sleep, kMostLooks));
+  }
+  return workers;
+}
+
+sgx_status_t configure(std::uint32_t features, const void* const* parts, Wishes& wishes) {
   if ((features & ~_SGX_EX_FEATURES_MASK_) != 0) return SGX_ERROR_INVALID_PARAMETER;
   for (unsigned bit = 0; bit < MAX_EX_FEATURES_COUNT; ++bit) {
     const bool asked = (features >> bit & 1) != 0;
@@ -91,16 +111,20 @@ sgx_status_t configure(std::uint32_t features, const void* const* parts, LoadOpt
   }
   if ((features & SGX_CREATE_ENCLAVE_EX_KSS) != 0) {
     const auto* kss = static_cast<const sgx_kss_config_t*>(parts[SGX_CREATE_ENCLAVE_EX_KSS_BIT_IDX]);
-    std::memcpy(options.config_id.data(), kss->config_id, options.config_id.size());
-    options.config_svn = kss->config_svn;
+    std::memcpy(wishes.options.config_id.data(), kss->config_id, wishes.options.config_id.size());
+    wishes.options.config_svn = kss->config_svn;
+  }
+  if ((features & SGX_CREATE_ENCLAVE_EX_SWITCHLESS) != 0) {
+    wishes.workers =
+        workers_of(*static_cast<const sgx_uswitchless_config_t*>(parts[SGX_CREATE_ENCLAVE_EX_SWITCHLESS_BIT_IDX]));
   }
   return SGX_SUCCESS;
 }
 
 sgx_status_t create(const std::string& path, bool debug, sgx_enclave_id_t* id, sgx_misc_attribute_t* attributes,
                     std::uint32_t features, const void* const* parts) {
-  LoadOptions options;
-  if (const sgx_status_t configured = configure(features, parts, options); configured != SGX_SUCCESS) return configured;
+  Wishes wishes;
+  if (const sgx_status_t configured = configure(features, parts, wishes); configured != SGX_SUCCESS) return configured;
   const auto rung = rung_for_launch(debug);
   if (!rung) return say(SGX_ERROR_INVALID_PARAMETER, rung.error().message);
   const auto facts = facts_of(path, debug);
@@ -108,11 +132,15 @@ sgx_status_t create(const std::string& path, bool debug, sgx_enclave_id_t* id, s
   if (debug && !facts->debug_allowed) {
     return say(SGX_ERROR_NDEBUG_ENCLAVE, path + " was signed with DisableDebug and cannot be launched with debug");
   }
-  options.rung = *rung;
-  options.debug = debug;
+  wishes.options.rung = *rung;
+  wishes.options.debug = debug;
   EnclaveHandle launched;
-  if (const sgx_status_t status = launch(path, options, facts->calls_at_once, launched); status != SGX_SUCCESS) {
-    return status;
+  const sgx_status_t status = launch(path, wishes.options, facts->calls_at_once, launched);
+  if (status != SGX_SUCCESS) return status;
+  if (wishes.workers) {
+    if (auto begun = launched->enclave.use_switchless(*wishes.workers); !begun) {
+      return say(SGX_ERROR_UNEXPECTED, path + ": " + begun.error().message);
+    }
   }
   *id = add(std::move(launched));
   if (attributes != nullptr) *attributes = facts->attributes;
