@@ -13,6 +13,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "compat/openenclave/enclave/cpuid.h"
+#include "compat/openenclave/enclave/parts.h"
 #include "compat/openenclave/enclave/thread_data.h"
 
 namespace {
@@ -134,14 +136,22 @@ bool ask(oe_exception_record_t* record) {
   const auto on_handler_stack = [&td](std::uint64_t address) {
     return address - td.handler_stack < td.handler_stack_size;
   };
-  const bool registered = record->code <= OE_SGX_EXCEPTION_CODE_MAXIMUM && (td.handler_codes >> record->code & 1) != 0;
+  const bool registered = td.handler_stack != 0 && record->code <= OE_SGX_EXCEPTION_CODE_MAXIMUM &&
+                          (td.handler_codes >> record->code & 1) != 0;
   const std::uint64_t interrupted = record->context->rsp;
   if (registered || !on_handler_stack(here) || on_handler_stack(interrupted)) return coffer_oe_ask_handlers(record);
   return run_on(interrupted - kRedZone, record);
 }
 
+using coffer::openenclave::answer_cpuid;
+using coffer::openenclave::cpuid_bytes;
+using coffer::openenclave::kCpuidLength;
+
 void on_signal(int signal, siginfo_t* info, void* given) {
   auto& context = *static_cast<ucontext_t*>(given);
+  const auto stopped_at = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_RIP]);
+  const bool is_cpuid = signal == SIGILL && coffer::openenclave::is_cpuid_site(stopped_at);
+  if (is_cpuid && answer_cpuid(context, /*all_leaves=*/false)) return;
   const auto trap = static_cast<std::uint64_t>(context.uc_mcontext.gregs[REG_TRAPNO]);
   oe_context_t state = {};
   take_context(context, state);
@@ -154,21 +164,30 @@ void on_signal(int signal, siginfo_t* info, void* given) {
     record.error_code = static_cast<std::uint32_t>(context.uc_mcontext.gregs[REG_ERR]);
   }
   record.context = &state;
+  // Handlers look at the instruction, and go on behind it; a UD2 stands in its place.
+  if (is_cpuid) state.rip = cpuid_bytes();
   if (ask(&record)) {
+    if (is_cpuid && state.rip - cpuid_bytes() <= kCpuidLength) state.rip = stopped_at + (state.rip - cpuid_bytes());
     give_context(state, context);
     return;
   }
+  if (is_cpuid && answer_cpuid(context, /*all_leaves=*/true)) return;
   // Nobody wants it: the same exception again, which now ends the enclave and says where.
   struct sigaction standard = {};
   standard.sa_handler = SIG_DFL;
   ::sigaction(signal, &standard, nullptr);
 }
 
-bool install() {
+bool install_once() {
   struct sigaction action = {};
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
   return std::ranges::all_of(kSignals, [&action](int signal) { return ::sigaction(signal, &action, nullptr) == 0; });
+}
+
+bool install() {
+  static const bool installed = install_once();
+  return installed;
 }
 
 void set(std::size_t place, oe_vectored_exception_handler_t handler) {
@@ -177,6 +196,12 @@ void set(std::size_t place, oe_vectored_exception_handler_t handler) {
 
 }  // namespace
 
+namespace coffer::openenclave {
+void prepare_exceptions() {
+  if (has_cpuid_sites()) (void)install();  // as soon as there can be one
+}
+}  // namespace coffer::openenclave
+
 extern "C" {
 
 oe_result_t oe_add_vectored_exception_handler(bool is_first_handler, oe_vectored_exception_handler_t handler) {
@@ -184,8 +209,7 @@ oe_result_t oe_add_vectored_exception_handler(bool is_first_handler, oe_vectored
   const std::scoped_lock held(lock);
   const auto end = handlers.begin() + static_cast<std::ptrdiff_t>(handler_count);
   if (handler_count == kMostHandlers || std::find(handlers.begin(), end, handler) != end) return OE_FAILURE;
-  static const bool installed = install();
-  if (!installed) return OE_FAILURE;
+  if (!install()) return OE_FAILURE;
   if (is_first_handler) {
     for (std::size_t i = handler_count; i > 0; --i) set(i, handlers[i - 1]);
     set(0, handler);

@@ -78,6 +78,7 @@ oe_result_t serve_internal(IncomingCall& call) {
 std::int64_t serve(void*, IncomingCall& call) noexcept {
   if (call.nested_in) return OE_REENTRANT_ECALL;
   const oe_result_t result = call.index >= kFirstInternalCall ? serve_internal(call) : call_function(call);
+  forget_handler_stack();
   std::fflush(stdout);  // before the host goes on
   return result;
 }
@@ -85,6 +86,7 @@ std::int64_t serve(void*, IncomingCall& call) noexcept {
 __attribute__((constructor(101))) void prepare() {
   std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
   oe_enclave = reinterpret_cast<oe_enclave_t*>(settings().handle);
+  prepare_exceptions();
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return;
   if (pthread_attr_setstacksize(&attributes, stack_bytes()) == 0) pthread_setattr_default_np(&attributes);

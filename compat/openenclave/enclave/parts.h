@@ -10,4 +10,10 @@ namespace coffer::openenclave {
 // InternalCall::kGetReport.
 [[nodiscard]] oe_result_t report_for_host(calls::IncomingCall& call);
 
+// Before the program's own constructors.
+void prepare_exceptions();
+
+// What the call that ends has set up for exceptions of its thread.
+void forget_handler_stack();
+
 }  // namespace coffer::openenclave

@@ -5,23 +5,38 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "compat/openenclave/enclave/parts.h"
+
 namespace {
 
 thread_local _td own;
 
 bool known(std::uint64_t type) { return type <= OE_SGX_EXCEPTION_CODE_MAXIMUM; }
 
-// The kernel delivers on the handlers' stack as long as an exception is registered for it: what overflows a stack could
-// not be handled on it. Cannot change while a handler runs there, and need not.
-bool deliver_there(const _td& td, bool on) {
-  stack_t stack = {};
-  stack.ss_flags = on ? 0 : SS_DISABLE;
-  stack.ss_sp = reinterpret_cast<void*>(td.handler_stack);
-  stack.ss_size = td.handler_stack_size;
-  return ::sigaltstack(&stack, nullptr) == 0;
+// The kernel delivers on the handlers' stack while there is one and an exception is registered for it: what overflows a
+// stack could not be handled on it. That cannot change while a handler runs there.
+bool delivers_there(const _td& td) { return td.handler_stack != 0 && td.handler_codes != 0; }
+
+bool change(const _td& to) {
+  const bool same_place = to.handler_stack == own.handler_stack && to.handler_stack_size == own.handler_stack_size;
+  if (delivers_there(to) != delivers_there(own) || (delivers_there(to) && !same_place)) {
+    stack_t stack = {};
+    stack.ss_flags = delivers_there(to) ? 0 : SS_DISABLE;
+    stack.ss_sp = reinterpret_cast<void*>(to.handler_stack);
+    stack.ss_size = to.handler_stack_size;
+    if (::sigaltstack(&stack, nullptr) != 0) return false;
+  }
+  own = to;
+  return true;
 }
 
 }  // namespace
+
+namespace coffer::openenclave {
+void forget_handler_stack() {
+  if (own.handler_stack != 0 || own.handler_codes != 0) (void)change({.stack_end = own.stack_end});
+}
+}  // namespace coffer::openenclave
 
 extern "C" {
 
@@ -45,24 +60,24 @@ void* td_to_tcs(const oe_sgx_td_t* td) {
 bool oe_sgx_td_set_exception_handler_stack(oe_sgx_td_t* td, void* stack, uint64_t size) {
   if (td != &own) return false;
   if (stack != nullptr && (size < OE_PAGE_SIZE || !oe_is_within_enclave(stack, size))) return false;
-  if (td->handler_codes != 0 && !deliver_there(*td, false)) return false;
-  *td = {td->stack_end, reinterpret_cast<std::uint64_t>(stack), stack == nullptr ? 0 : size, 0};
-  return true;
+  _td changed = *td;
+  changed.handler_stack = reinterpret_cast<std::uint64_t>(stack);
+  changed.handler_stack_size = stack == nullptr ? 0 : size;
+  return change(changed);
 }
 
 bool oe_sgx_td_register_exception_handler_stack(oe_sgx_td_t* td, uint64_t type) {
-  if (td != &own || !known(type) || td->handler_stack == 0) return false;
-  if (td->handler_codes == 0 && !deliver_there(*td, true)) return false;
-  td->handler_codes |= std::uint64_t{1} << type;
-  return true;
+  if (td != &own || !known(type)) return false;
+  _td changed = *td;
+  changed.handler_codes |= std::uint64_t{1} << type;
+  return change(changed);
 }
 
 bool oe_sgx_td_unregister_exception_handler_stack(oe_sgx_td_t* td, uint64_t type) {
   if (td != &own || !known(type)) return false;
-  const std::uint64_t left = td->handler_codes & ~(std::uint64_t{1} << type);
-  if (left == 0 && td->handler_codes != 0 && !deliver_there(*td, false)) return false;
-  td->handler_codes = left;
-  return true;
+  _td changed = *td;
+  changed.handler_codes &= ~(std::uint64_t{1} << type);
+  return change(changed);
 }
 
 bool oe_sgx_td_exception_handler_stack_registered(oe_sgx_td_t* td, uint64_t type) {

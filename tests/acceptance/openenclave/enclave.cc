@@ -4,6 +4,7 @@
 #include <openenclave/attestation/verifier.h>
 #include <openenclave/corelibc/stdlib.h>
 #include <openenclave/enclave.h>
+#include <openenclave/internal/sgx/td.h>
 #include <openenclave/internal/trace.h>
 #include <openenclave/seal.h>
 #include <openenclave/tracee.h>
@@ -28,6 +29,32 @@ uint64_t skip_division(oe_exception_record_t* record) {
   record->context->rip += 2;  // idiv %ecx
   record->context->rax = 42;
   return OE_EXCEPTION_CONTINUE_EXECUTION;
+}
+
+unsigned int refused_leaf = 0;
+
+uint64_t skip_cpuid(oe_exception_record_t* record) {
+  const auto* instruction = reinterpret_cast<const uint8_t*>(record->context->rip);
+  if (record->code != OE_EXCEPTION_ILLEGAL_INSTRUCTION || instruction[0] != 0x0f || instruction[1] != 0xa2) {
+    return OE_EXCEPTION_CONTINUE_SEARCH;
+  }
+  refused_leaf = static_cast<unsigned int>(record->context->rax);
+  record->context->rax = 0xabcd;
+  record->context->rip += 2;
+  return OE_EXCEPTION_CONTINUE_EXECUTION;
+}
+
+unsigned int cpuid(unsigned int leaf) {
+  unsigned int eax = leaf, ebx = 0, ecx = 0, edx = 0;
+  asm volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+  return eax;
+}
+const unsigned int asked_by_a_constructor = cpuid(0);
+
+uint64_t handler_stack_pointer = 0;
+uint64_t note_stack(oe_exception_record_t* record) {
+  handler_stack_pointer = reinterpret_cast<uint64_t>(__builtin_frame_address(0));
+  return skip_division(record);
 }
 
 oe_result_t give(const uint8_t* bytes, size_t size, blob_t* blob) {
@@ -164,6 +191,42 @@ int divide_by_zero() {
   asm volatile("cltd; idiv %%ecx" : "+a"(result) : "c"(zero) : "edx", "cc");
   oe_remove_vectored_exception_handler(skip_division);
   return result;
+}
+
+int cpuid_traps() {
+  const bool emulated = asked_by_a_constructor == 7 && cpuid(0) == 7 && cpuid(0x80000000) == 0x80000001;
+  if (oe_add_vectored_exception_handler(false, skip_cpuid) != OE_OK) return -1;
+  const bool asked = cpuid(0x14) == 0xabcd && refused_leaf == 0x14;
+  oe_remove_vectored_exception_handler(skip_cpuid);
+  refused_leaf = 0;
+  const bool answered = cpuid(0x80000008) != 0xabcd && refused_leaf == 0;  // by nobody's handler
+  return emulated && asked && answered;
+}
+
+int handles_on_its_own_stack() {
+  constexpr size_t kSize = 65536;
+  std::vector<uint8_t> memory(kSize + 16);
+  const auto place = (reinterpret_cast<uint64_t>(memory.data()) + 15) & ~uint64_t{15};
+  oe_sgx_td_t* td = oe_sgx_get_td();
+  const auto divide = [] {
+    int result = 1, zero = 0;
+    asm volatile("cltd; idiv %%ecx" : "+a"(result) : "c"(zero) : "edx", "cc");
+    return handler_stack_pointer;
+  };
+  if (!oe_sgx_td_set_exception_handler_stack(td, reinterpret_cast<void*>(place), kSize) ||
+      oe_add_vectored_exception_handler(true, note_stack) != OE_OK) {
+    return -1;
+  }
+  const bool before = divide() - place >= kSize;
+  const bool registered = oe_sgx_td_register_exception_handler_stack(td, OE_EXCEPTION_DIVIDE_BY_ZERO);
+  const bool there = divide() - place < kSize;
+  // Another exception is registered: delivered there, and moved back.
+  const bool other = oe_sgx_td_register_exception_handler_stack(td, OE_EXCEPTION_BREAKPOINT) &&
+                     oe_sgx_td_unregister_exception_handler_stack(td, OE_EXCEPTION_DIVIDE_BY_ZERO);
+  const bool back = divide() - place >= kSize;
+  oe_sgx_td_set_exception_handler_stack(td, nullptr, 0);
+  oe_remove_vectored_exception_handler(note_stack);
+  return before && registered && there && other && back;
 }
 
 void throw_something() { throw std::runtime_error("nobody catches this"); }

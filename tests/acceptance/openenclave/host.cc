@@ -47,6 +47,8 @@ void calls(oe_enclave_t* enclave) {
   CHECK(ask_host(enclave, &got, 1) == OE_OK && got == 2 && reentry == OE_REENTRANT_ECALL);
   reentered = nullptr;
   CHECK(divide_by_zero(enclave, &got) == OE_OK && got == 42);
+  CHECK(cpuid_traps(enclave, &got) == OE_OK && got == 1);
+  CHECK(handles_on_its_own_stack(enclave, &got) == OE_OK && got == 1);
   int apart = 0;
   CHECK(host_pointers_are_told_apart(enclave, &apart, nullptr) == OE_OK && apart == 1);
   size_t largest = 0;

@@ -10,6 +10,7 @@
 
 #include <openenclave/bits/asym_keys.h>
 
+#include "bits/cpuid.h"
 #include "bits/defs.h"
 #include "bits/evidence.h"
 #include "bits/exception.h"
