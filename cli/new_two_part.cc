@@ -107,6 +107,7 @@ constexpr std::string_view kTest =
     R"(// Calls the enclave as a host would, the hostile things among them.
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "words_host.h"

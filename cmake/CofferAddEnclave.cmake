@@ -9,6 +9,9 @@
 #   CONFIG FILE   settings: a coffer.toml
 #   DEBUG         a debug image
 #   OPTIONS ...   more options of `coffer sign`
+#
+# The same sources give the same MRENCLAVE in any folder: __FILE__ does not say where they stand, and there is no build id,
+# which would be of the debug information too.
 function(coffer_add_enclave target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "DEBUG;NEW_KEY" "KEY;CONFIG;OUTPUT" "OPTIONS")
   if(arg_UNPARSED_ARGUMENTS)
@@ -41,6 +44,9 @@ function(coffer_add_enclave target)
       message(FATAL_ERROR "coffer_add_enclave(${target}): cannot make the key ${key}")
     endif()
   endif()
+  target_compile_options(${target} PRIVATE "-fmacro-prefix-map=${CMAKE_SOURCE_DIR}=."
+                                           "-fmacro-prefix-map=${CMAKE_BINARY_DIR}=build")
+  target_link_options(${target} PRIVATE -Wl,--build-id=none)
   add_custom_command(OUTPUT "${output}"
                      COMMAND "${COFFER_COMMAND}" sign "$<TARGET_FILE:${target}>" ${words}
                      DEPENDS ${inputs} COMMENT "Signing ${arg_OUTPUT}" VERBATIM)

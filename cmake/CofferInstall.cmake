@@ -94,7 +94,8 @@ configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/CofferConfig.cmake.in ${
   PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/CofferConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/CofferConfig.cmake ${CMAKE_BINARY_DIR}/CofferConfigVersion.cmake
-              ${CMAKE_SOURCE_DIR}/cmake/CofferAddEnclave.cmake ${CMAKE_SOURCE_DIR}/cmake/coffer_location.cc.in
+              ${CMAKE_SOURCE_DIR}/cmake/CofferAddEnclave.cmake ${CMAKE_SOURCE_DIR}/cmake/CofferAddEdl.cmake
+              ${CMAKE_SOURCE_DIR}/cmake/coffer_location.cc.in
         DESTINATION ${COFFER_CMAKE_DIR} COMPONENT development)
 
 # --- Debian packages: `cpack -G DEB` in the build folder.
