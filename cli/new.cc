@@ -74,7 +74,8 @@ int make_project(const Options& options) {
     if (file.name[0] != '.') written += fmt::format("{}{}", written.empty() ? "" : ", ", file.name);
   }
   const char* next = options.two_part ? "cmake -B build && cmake --build build && ctest --test-dir build" : "make run";
-  std::printf("%s: %s\nNext: cd %s && %s\n", options.directory.c_str(), written.c_str(), options.directory.c_str(), next);
+  std::printf("%s: %s\nNext: cd %s && %s\n", options.directory.c_str(), written.c_str(), options.directory.c_str(),
+              next);
   return 0;
 }
 

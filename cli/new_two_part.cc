@@ -230,10 +230,11 @@ constexpr std::string_view kLaunch = R"({
 
 constexpr std::string_view kIgnore = "/build/\n*.pem\n";
 
-constexpr TemplateFile kFiles[] = {
-    {"words.edl", kEdl},           {"enclave/words.cc", kEnclave}, {"host/main.cc", kHost},
-    {"tests/words_test.cc", kTest}, {"coffer.toml", kSettings},     {"CMakeLists.txt", kCmake},
-    {"README.md", kReadme},        {".vscode/launch.json", kLaunch}, {".gitignore", kIgnore}};
+constexpr TemplateFile kFiles[] = {{"words.edl", kEdl},        {"enclave/words.cc", kEnclave},
+                                   {"host/main.cc", kHost},    {"tests/words_test.cc", kTest},
+                                   {"coffer.toml", kSettings}, {"CMakeLists.txt", kCmake},
+                                   {"README.md", kReadme},     {".vscode/launch.json", kLaunch},
+                                   {".gitignore", kIgnore}};
 
 }  // namespace
 

@@ -211,7 +211,9 @@ Result<void> Runtime::use_switchless(const Switchless& workers) {
 Result<CallResult> Runtime::call_switchless(std::uint64_t index, std::span<const std::byte> input,
                                             std::span<std::byte> output) {
   auto* switchless = switchless_.load(std::memory_order_acquire);
-  if (switchless == nullptr || !in_place(input) || !in_place(output)) return call(index, input, output);
+  if (switchless == nullptr || !switchless->somebody_looks() || !in_place(input) || !in_place(output)) {
+    return call(index, input, output);
+  }
   if (const auto result = switchless->call(index, input, output)) {
     boundary::count(host_counters_[0].ecalls);
     return *result;

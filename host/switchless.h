@@ -35,7 +35,8 @@ class Workers {
   std::condition_variable wake_;
   std::uint32_t asleep_ = 0, wanted_ = 0;
   bool stopping_ = false;
-  std::atomic<std::int64_t> last_miss_{0};
+  std::atomic<std::uint32_t> misses_{0};
+  std::atomic<std::int64_t> last_look_{0};  // at the clock
   std::vector<std::thread> threads_;
 };
 
@@ -54,6 +55,8 @@ class SwitchlessService {
 
   // Tells the enclave.
   [[nodiscard]] Result<void> begin();
+  // True where a worker looks for calls into the enclave; where not, says that one was missed.
+  [[nodiscard]] bool somebody_looks();
   // Nothing where no worker served it. Both spans are in memory that the enclave reaches.
   [[nodiscard]] std::optional<CallResult> call(std::uint64_t index, std::span<const std::byte> input,
                                                std::span<std::byte> output);

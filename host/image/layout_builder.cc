@@ -1,5 +1,7 @@
 #include "host/image/layout_builder.h"
 
+#include <elf.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -109,6 +111,19 @@ ByteView LayoutBuilder::keep(ByteView content, std::uint64_t lead) {
   return pages;
 }
 
+// Where the file's section table stands depends on its debug information, and the file's header is measured: without
+// this the same program, built in another folder, would be another enclave. Nobody needs sections at run time.
+void LayoutBuilder::forget_sections(std::span<std::byte> segment) {
+  Elf64_Ehdr header;
+  if (segment.size() < sizeof(header)) return;
+  std::memcpy(&header, segment.data(), sizeof(header));
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return;
+  header.e_shoff = 0;
+  header.e_shnum = 0;
+  header.e_shstrndx = SHN_UNDEF;
+  std::memcpy(segment.data(), &header, sizeof(header));
+}
+
 void LayoutBuilder::add_segment(std::uint64_t offset, std::uint64_t permissions, ByteView content) {
   segments_.push_back({.offset = offset,
                        .size = content.size(),
@@ -130,7 +145,9 @@ void LayoutBuilder::add_elf_segment(const ElfSegment& segment, std::uint64_t bas
   const std::uint64_t file_end = segment.content.empty() ? begin : page_up(segment.address + segment.content.size());
   const std::uint64_t end = page_up(segment.address + segment.memory_size);
   if (!segment.content.empty()) {
-    add_segment(base + begin, segment.permissions, keep(segment.content, segment.address - begin));
+    const ByteView kept = keep(segment.content, segment.address - begin);
+    forget_sections(kept_.back());
+    add_segment(base + begin, segment.permissions, kept);
   }
   if (with_zero_pages && end > file_end) add_zero_segment(base + file_end, end - file_end, segment.permissions);
 }

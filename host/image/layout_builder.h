@@ -40,6 +40,7 @@ class LayoutBuilder {
 
   // Copies `content` into whole pages that this object keeps; `lead` zero bytes come first.
   [[nodiscard]] ByteView keep(ByteView content, std::uint64_t lead = 0);
+  static void forget_sections(std::span<std::byte> segment);
   void add_segment(std::uint64_t offset, std::uint64_t permissions, ByteView content);
   void add_zero_segment(std::uint64_t offset, std::uint64_t size, std::uint64_t permissions);
 

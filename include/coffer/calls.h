@@ -14,7 +14,7 @@
 
 namespace coffer::calls {
 
-// A call from the host. `input` and `output` are the enclave's memory until the function returns; `output` is zeroed.
+// A call from the host. `input` and `output` are the enclave's memory until the function returns.
 struct IncomingCall {
   std::uint64_t index = 0;
   std::span<const std::byte> input;
@@ -35,7 +35,11 @@ inline constexpr std::int64_t kNotServing = -38;  // -ENOSYS: a nested call, and
 //
 //   std::int64_t handle(void*, coffer::calls::IncomingCall& call) { ... }
 //   int main() { coffer::calls::serve(handle, nullptr, 8); }
-[[noreturn]] void serve(CallFunction function, void* context, std::uint32_t most_threads);
+// What `output` holds at first: zeros, so that nothing of earlier calls goes out by mistake, or whatever was there, for
+// functions that write all that they say they have written.
+enum class OutputMemory : std::uint8_t { kZeroed, kUndefined };
+[[noreturn]] void serve(CallFunction function, void* context, std::uint32_t most_threads,
+                        OutputMemory output = OutputMemory::kZeroed);
 
 struct HostAnswer {
   std::int64_t status = 0;  // the host's word: any value

@@ -7,5 +7,7 @@
 
 int main() {
   auto* edge = const_cast<coffer_edge_interface*>(&coffer_edge_program_interface);  // only ever read
-  coffer::calls::serve(coffer::calls::serve_edge_call, edge, coffer::calls::image_threads());
+  // Generated code writes every byte of its answers.
+  coffer::calls::serve(coffer::calls::serve_edge_call, edge, coffer::calls::image_threads(),
+                       coffer::calls::OutputMemory::kUndefined);
 }

@@ -2,7 +2,8 @@
 #include <coffer/calls.h>
 #include <coffer/enclave.h>
 
-#include <new>
+#include <algorithm>
+#include <bit>
 
 #include "enclave/sdk/calls/ranges.h"
 
@@ -10,7 +11,8 @@ namespace coffer::calls {
 
 namespace {
 
-constexpr std::size_t kStackSize = std::size_t{1} << 20;
+constexpr std::size_t kStackSize = std::size_t{1} << 20;   // to begin with
+constexpr std::size_t kMostStack = std::size_t{16} << 20;  // what it grows to for large blocks
 constexpr std::size_t kAlignment = 64;
 constexpr long kAllocate = 0, kRelease = 1;
 

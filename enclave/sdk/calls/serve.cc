@@ -64,6 +64,7 @@ struct Server {
   CallFunction function = nullptr;
   void* context = nullptr;
   std::uint32_t most_threads = 1;
+  OutputMemory output = OutputMemory::kZeroed;
   std::atomic<std::uint32_t> threads{1}, waiting{0};
 };
 Server server;
@@ -121,7 +122,7 @@ class Desk {
     if (room == 0) return true;
     std::byte* place = output_.at_least(room);
     if (place == nullptr) return false;
-    std::memset(place, 0, room);  // of what was there, nothing goes out
+    if (server.output == OutputMemory::kZeroed) std::memset(place, 0, room);
     call.output = {place, room};
     return true;
   }
@@ -157,7 +158,8 @@ void start_one_more() {
 
 }  // namespace
 
-void serve(CallFunction function, void* context, std::uint32_t most_threads) {
+void serve(CallFunction function, void* context, std::uint32_t most_threads, OutputMemory output) {
+  server.output = output;
   server.function = function;
   server.context = context;
   server.most_threads = most_threads;

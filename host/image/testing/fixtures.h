@@ -35,16 +35,20 @@ inline const sgx::SigningKey& signing_key() {
 
 inline constexpr std::uint32_t kTestDate = 0x20261122;
 
-inline Result<UnsignedImage> build(const std::string& program_name, Settings settings = {},
-                                   std::vector<MeasuredInput> files = {}) {
+inline Result<UnsignedImage> build_of(ByteView application, const std::string& program_name = "program",
+                                      Settings settings = {}, std::vector<MeasuredInput> files = {}) {
   auto kernel = program("image_test_kernel");
-  auto application = program(program_name);
   return build_image({.kernel = kernel,
                       .program = application,
                       .program_name = program_name,
                       .settings = std::move(settings),
                       .files = std::move(files),
                       .date = kTestDate});
+}
+inline Result<UnsignedImage> build(const std::string& program_name, Settings settings = {},
+                                   std::vector<MeasuredInput> files = {}) {
+  const auto application = program(program_name);
+  return build_of(application, program_name, std::move(settings), std::move(files));
 }
 
 // A small signed image with one of everything in its layout.
