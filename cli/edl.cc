@@ -102,17 +102,17 @@ void add_edl(CLI::App& app, int& status) {
       ->type_name("FOLDER");
   verb->add_option("--search-path", options.search_paths, "A folder to look for EDL files in; several times")
       ->type_name("FOLDER")
-      ->expected(1)
+      ->allow_extra_args(false)
       ->take_all();
   verb->add_flag("--header-only", options.header_only, "Write headers alone");
   verb->add_flag("--use-prefix", options.use_prefix, "Put NAME_ before the host's stubs (openenclave, sgx)");
   verb->add_option("-D", words->defined, "Define a name for #ifdef and #ifndef")
       ->type_name("NAME")
-      ->expected(1)
+      ->allow_extra_args(false)
       ->take_all();
   verb->add_option("-W", words->warnings, "A warning: NAME, no-NAME, error=NAME, all, error")
       ->type_name("NAME")
-      ->expected(1)
+      ->allow_extra_args(false)
       ->take_all();
   verb->add_flag("--experimental", words->experimental, "Accepted, without effect");
   verb->add_flag("--json", words->json, "Print what was written and said as JSON");

@@ -138,3 +138,16 @@ expect_status 1 installed/bin/oeedger8r calc.edl
 grep -q 'private' err.txt || fail "$(cat err.txt)"
 expect_status 0 installed/bin/sgx_edger8r --untrusted calc.edl --search-path . --search-path ..
 [[ -s calc_u.c && -s calc_u.h && ! -e calc_t.c ]] || fail 'sgx_edger8r wrote something else'
+
+# What the reference shows is EDL.
+mkdir snippets
+awk '/^```edl$/ { file = "snippets/part" ++count ".edl"; next } /^```/ { file = "" } file { print > file }' \
+  "$COFFER_ROOT/docs/sdk/edl.md"
+(($(ls snippets | wc -l) >= 3)) || fail 'docs/sdk/edl.md has no EDL any more'
+for snippet in snippets/*.edl; do
+  expect_status 0 "$COFFER" edl -Werror "$snippet" --trusted-dir snippets/out --untrusted-dir snippets/out
+  for half in host enclave; do
+    g++ -std=c++23 -fsyntax-only -Wall -Wextra -Werror -Iinstalled/include \
+      "snippets/out/$(basename "$snippet" .edl)_$half.cc" || fail "$snippet: $half"
+  done
+done
