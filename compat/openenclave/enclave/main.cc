@@ -47,6 +47,7 @@ oe_result_t export_deep_copy(IncomingCall& call) {
 
 oe_result_t call_function(IncomingCall& call) {
   if (call.index >= oe_ecalls_table_size || oe_ecalls_table[call.index] == nullptr) return OE_NOT_FOUND;
+  oe_lfence();  // no speculation with a number that is not in the table
   const auto* input = reinterpret_cast<const std::uint8_t*>(call.input.data());
   oe_ecalls_table[call.index](input, call.input.size(), reinterpret_cast<std::uint8_t*>(call.output.data()),
                               call.output.size(), &call.written);

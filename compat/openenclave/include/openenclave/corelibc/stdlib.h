@@ -2,7 +2,6 @@
 #ifndef _OE_STDLIB_H
 #define _OE_STDLIB_H
 
-#include <malloc.h>
 #include <openenclave/bits/defs.h>
 #include <openenclave/bits/result.h>
 #include <openenclave/bits/types.h>
@@ -15,26 +14,20 @@ typedef struct _oe_syscall_path {
   char buf[OE_PATH_MAX];
 } oe_syscall_path_t;
 
-OE_INLINE void* oe_malloc(size_t size) { return malloc(size); }
-OE_INLINE void oe_free(void* ptr) { free(ptr); }
-OE_INLINE void* oe_calloc(size_t nmemb, size_t size) { return calloc(nmemb, size); }
-OE_INLINE void* oe_realloc(void* ptr, size_t size) { return realloc(ptr, size); }
-OE_INLINE void oe_memalign_free(void* ptr) { free(ptr); }
-OE_INLINE void* oe_memalign(size_t alignment, size_t size) { return memalign(alignment, size); }
-OE_INLINE int oe_posix_memalign(void** memptr, size_t alignment, size_t size) {
-  return posix_memalign(memptr, alignment, size);
-}
-OE_INLINE void* oe_aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
-OE_INLINE size_t oe_malloc_usable_size(void* ptr) { return malloc_usable_size(ptr); }
-OE_INLINE unsigned long int oe_strtoul(const char* nptr, char** endptr, int base) {
-  return strtoul(nptr, endptr, base);
-}
-OE_INLINE int oe_atexit(void (*function)(void)) { return atexit(function); }
-OE_INLINE char* oe_realpath(const char* path, oe_syscall_path_t* resolved) {
-  return realpath(path, resolved ? resolved->buf : NULL);
-}
-OE_INLINE int oe_atoi(const char* nptr) { return atoi(nptr); }
-OE_NO_RETURN OE_INLINE void oe_exit(int status) { exit(status); }
+void* oe_malloc(size_t size);
+void oe_free(void* ptr);
+void* oe_calloc(size_t nmemb, size_t size);
+void* oe_realloc(void* ptr, size_t size);
+void* oe_memalign(size_t alignment, size_t size);
+void oe_memalign_free(void* ptr);
+int oe_posix_memalign(void** memptr, size_t alignment, size_t size);
+void* oe_aligned_alloc(size_t alignment, size_t size);
+size_t oe_malloc_usable_size(void* ptr);
+unsigned long int oe_strtoul(const char* nptr, char** endptr, int base);
+int oe_atoi(const char* nptr);
+int oe_atexit(void (*function)(void));
+char* oe_realpath(const char* path, oe_syscall_path_t* resolved_path);
+OE_NO_RETURN void oe_exit(int status);
 OE_NO_RETURN void oe_abort(void);
 
 OE_EXTERNC_END
