@@ -13,7 +13,18 @@ enum InternalCall : std::uint64_t {
   kSetLogLevel,                     // LogLevel
   kGetReport,                       // a TARGETINFO, or nothing; result: a report with its header
   kVerifyReport,                    // a report with its header
+  kGetPublicKey,                    // PublicKeyQuestion, user data, key info; result: PublicKeyAnswer, key, key info
 };
+struct PublicKeyQuestion {
+  std::uint32_t policy;  // oe_seal_policy_t; 0: the key info says it
+  std::uint32_t type, format;
+  std::uint32_t reserved;
+  std::uint64_t user_data_size, key_info_size;
+};
+struct PublicKeyAnswer {
+  std::uint64_t key_size, key_info_size;
+};
+inline constexpr std::uint64_t kMostUserData = 1 << 16, kMostKeyBytes = 2048;
 struct LogLevel {
   std::uint32_t level;
 };

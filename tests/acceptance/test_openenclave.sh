@@ -17,6 +17,7 @@ done
 signed=(build/locker.signed build/locker2.signed build/broken.signed)
 expect_status 0 build/host "${signed[@]}"
 expect_output 'everything holds'
+[[ $(openssl pkey -in private.pem -pubout) == "$(cat public.pem)" ]] || fail 'the derived keys are not a pair'
 expect_status 0 build/host "${signed[@]}" production
 expect_output 'everything holds'
 

@@ -70,6 +70,8 @@ oe_result_t serve_internal(IncomingCall& call) {
       return report_for_host(call);
     case kVerifyReport:
       return oe_verify_report(reinterpret_cast<const std::uint8_t*>(call.input.data()), call.input.size(), nullptr);
+    case kGetPublicKey:
+      return public_key_for_host(call);
     default:
       return OE_NOT_FOUND;
   }

@@ -10,6 +10,9 @@ namespace coffer::openenclave {
 // InternalCall::kGetReport.
 [[nodiscard]] oe_result_t report_for_host(calls::IncomingCall& call);
 
+// InternalCall::kGetPublicKey.
+[[nodiscard]] oe_result_t public_key_for_host(calls::IncomingCall& call);
+
 // Before the program's own constructors.
 void prepare_exceptions();
 

@@ -1,4 +1,4 @@
-// What answers OE_UNSUPPORTED: certificates, which carry remote evidence, and asymmetric keys.
+// What answers OE_UNSUPPORTED: certificates, which carry remote evidence.
 #include <openenclave/attestation/attester.h>
 #include <openenclave/attestation/verifier.h>
 #include <openenclave/enclave.h>
@@ -6,21 +6,6 @@
 #include <cstdlib>
 
 extern "C" {
-
-oe_result_t oe_get_public_key_by_policy(oe_seal_policy_t, const oe_asymmetric_key_params_t*, uint8_t**, size_t*,
-                                        uint8_t**, size_t*) {
-  return OE_UNSUPPORTED;
-}
-oe_result_t oe_get_public_key(const oe_asymmetric_key_params_t*, const uint8_t*, size_t, uint8_t**, size_t*) {
-  return OE_UNSUPPORTED;
-}
-oe_result_t oe_get_private_key_by_policy(oe_seal_policy_t, const oe_asymmetric_key_params_t*, uint8_t**, size_t*,
-                                         uint8_t**, size_t*) {
-  return OE_UNSUPPORTED;
-}
-oe_result_t oe_get_private_key(const oe_asymmetric_key_params_t*, const uint8_t*, size_t, uint8_t**, size_t*) {
-  return OE_UNSUPPORTED;
-}
 
 oe_result_t oe_generate_attestation_certificate(const unsigned char*, uint8_t*, size_t, uint8_t*, size_t, uint8_t**,
                                                 size_t*) {

@@ -209,7 +209,7 @@ void coffer_oe_free_call_buffer(oe_enclave_t* enclave, void* buffer) {
 }
 
 bool coffer_oe_reaches(oe_enclave_t* enclave, const char* function, const char* parameter, const void* pointer) {
-  if (enclave == nullptr || pointer == nullptr || enclave->shares_all_memory) return true;
+  if (enclave == nullptr || pointer == nullptr || enclave->shares_all_memory || in_its_ocall(*enclave)) return true;
   if (enclave->enclave.is_shared(pointer, 1)) return true;
   std::fprintf(stderr,
                "%s: parameter %s points to memory that the enclave cannot reach; take it from oe_host_malloc() of the "

@@ -67,19 +67,11 @@ oe_result_t oe_sgx_get_signer_id_from_public_key(const char* pem, size_t pem_siz
   return OE_OK;
 }
 
-// Remote evidence, and keys that are derived inside: not there yet.
+// Remote evidence: not there yet.
 oe_result_t oe_verify_remote_report(const uint8_t*, size_t, const uint8_t*, size_t, oe_report_t*) {
   return OE_UNSUPPORTED;
 }
 oe_result_t oe_verify_attestation_certificate(uint8_t*, size_t, oe_identity_verify_callback_t, void*) {
-  return OE_UNSUPPORTED;
-}
-oe_result_t oe_get_public_key_by_policy(oe_enclave_t*, oe_seal_policy_t, const oe_asymmetric_key_params_t*, uint8_t**,
-                                        size_t*, uint8_t**, size_t*) {
-  return OE_UNSUPPORTED;
-}
-oe_result_t oe_get_public_key(oe_enclave_t*, const oe_asymmetric_key_params_t*, const uint8_t*, size_t, uint8_t**,
-                              size_t*) {
   return OE_UNSUPPORTED;
 }
 oe_result_t oe_verifier_initialize(void) { return OE_OK; }
@@ -104,11 +96,4 @@ oe_result_t oe_verify_attestation_certificate_with_evidence_v2(uint8_t*, size_t,
                                                                oe_claim_t**, size_t*) {
   return OE_UNSUPPORTED;
 }
-void oe_free_key(uint8_t* key_buffer, size_t key_buffer_size, uint8_t* key_info, size_t key_info_size) {
-  if (key_buffer != nullptr) ::explicit_bzero(key_buffer, key_buffer_size);
-  if (key_info != nullptr) ::explicit_bzero(key_info, key_info_size);
-  std::free(key_buffer);
-  std::free(key_info);
-}
-
 }  // extern "C"

@@ -111,6 +111,25 @@ oe_result_t unseal_text(const blob_t* sealed, char* text, size_t room) {
   return OE_OK;
 }
 
+oe_result_t derived_keys(char* private_key, char* public_key) {
+  char user_data[] = "for the test";
+  const oe_asymmetric_key_params_t params = {OE_ASYMMETRIC_KEY_EC_SECP256P1, OE_ASYMMETRIC_KEY_PEM, user_data,
+                                             sizeof(user_data)};
+  uint8_t *key = nullptr, *info = nullptr, *again = nullptr;
+  size_t size = 0, info_size = 0, again_size = 0;
+  oe_result_t result = oe_get_private_key_by_policy(OE_SEAL_POLICY_PRODUCT, &params, &key, &size, &info, &info_size);
+  if (result != OE_OK) return result;
+  std::memcpy(private_key, key, std::min<size_t>(size, 1024));
+  result = oe_get_private_key(&params, info, info_size, &again, &again_size);
+  if (result != OE_OK || again_size != size || std::memcmp(key, again, size) != 0) return OE_CONSTRAINT_FAILED;
+  oe_free_key(key, size, nullptr, 0);
+  oe_free_key(again, again_size, nullptr, 0);
+  result = oe_get_public_key(&params, info, info_size, &key, &size);
+  if (result == OE_OK) std::memcpy(public_key, key, std::min<size_t>(size, 1024));
+  oe_free_key(key, size, info, info_size);
+  return result;
+}
+
 oe_result_t target(uint8_t* info) {
   uint8_t* report = nullptr;
   void* own = nullptr;

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "locker_u.h"
 
@@ -75,6 +76,36 @@ void seals(oe_enclave_t* first, oe_enclave_t* second) {
       blob.data[place] ^= 1;
     }
     std::free(blob.data);
+  }
+}
+
+std::string public_key_of(oe_enclave_t* enclave, oe_seal_policy_t policy, const char* data) {
+  const oe_asymmetric_key_params_t params = {OE_ASYMMETRIC_KEY_EC_SECP256P1, OE_ASYMMETRIC_KEY_PEM,
+                                             const_cast<char*>(data), std::strlen(data) + 1};
+  uint8_t *key = nullptr, *info = nullptr, *again = nullptr;
+  size_t size = 0, info_size = 0, again_size = 0;
+  CHECK(oe_get_public_key_by_policy(enclave, policy, &params, &key, &size, &info, &info_size) == OE_OK);
+  CHECK(oe_get_public_key(enclave, &params, info, info_size, &again, &again_size) == OE_OK);
+  const std::string text(reinterpret_cast<const char*>(key));
+  CHECK(size == text.size() + 1 && text == reinterpret_cast<const char*>(again));
+  oe_free_key(key, size, info, info_size);
+  oe_free_key(again, again_size, nullptr, 0);
+  return text;
+}
+
+// Leaves the pair in two files, for openssl to look at.
+void derives(oe_enclave_t* first, oe_enclave_t* second) {
+  char private_key[1024], public_key[1024];
+  oe_result_t inside = OE_FAILURE;
+  CHECK(derived_keys(first, &inside, private_key, public_key) == OE_OK && inside == OE_OK);
+  CHECK(public_key_of(first, OE_SEAL_POLICY_PRODUCT, "for the test") == public_key);
+  CHECK(public_key_of(second, OE_SEAL_POLICY_PRODUCT, "for the test") == public_key);
+  CHECK(public_key_of(first, OE_SEAL_POLICY_PRODUCT, "for another") != public_key);
+  CHECK(public_key_of(first, OE_SEAL_POLICY_UNIQUE, "for the test") !=
+        public_key_of(second, OE_SEAL_POLICY_UNIQUE, "for the test"));
+  for (const auto& [name, text] : {std::pair("private.pem", private_key), std::pair("public.pem", public_key)}) {
+    FILE* file = std::fopen(name, "w");
+    CHECK(file != nullptr && std::fputs(text, file) >= 0 && std::fclose(file) == 0);
   }
 }
 
@@ -155,6 +186,7 @@ int main(int argc, char** argv) {
   oe_enclave_t* second = create(argv[2], flags);
   calls(first);
   seals(first, second);
+  derives(first, second);
   attests(first, second);
   if (!production) threads(first);  // flags on this program's stack
   logs(first);
