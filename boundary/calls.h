@@ -196,7 +196,11 @@ struct StartInfo {
   std::uint64_t cpuid_offset;                  // CpuidEntry[cpuid_count], which is kMaxCpuidEntries at most
   std::uint64_t cpu_count;
   std::uint32_t stdin_is_terminal, stdout_is_terminal, stderr_is_terminal, cpuid_count;
+  std::uint64_t flags;  // kStart...
 };
+// A debugger of this process is attached, which stops at page faults: a DEBUG enclave commits its memory when it maps
+// it.
+inline constexpr std::uint64_t kStartUnderDebugger = 1;
 
 struct MountInfo {
   std::uint32_t id;    // what the file requests carry

@@ -48,6 +48,8 @@ Result<Enclave> Enclave::load(const std::filesystem::path& path, const LoadOptio
   if (!rung) return std::unexpected(rung.error());
   auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options);
   if (!runtime) return fail(runtime.error().kind, path.string() + ": " + runtime.error().message);
+  host::Runtime& loaded = **runtime;
+  if (loaded.rung().shares_process()) loaded.rung().show_symbols(host::find_symbol_files(path, loaded.image()));
   return Enclave(std::make_unique<State>(std::move(*runtime), host::Provenance{path, options.rung}));
 }
 

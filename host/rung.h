@@ -10,6 +10,7 @@
 
 #include "boundary/counters.h"
 #include "host/arena.h"
+#include "host/debugger/symbol_files.h"
 #include "processor/entry.h"
 #include "sgx/builder.h"
 
@@ -73,6 +74,9 @@ class Rung : public sgx::EnclaveBuilder {
     (void)signal;
     return false;
   }
+  // Before the first enter(): the files that a debugger of this process finds the enclave's names and lines in. Nothing
+  // where the enclave is none of this process's.
+  virtual void show_symbols(std::vector<SymbolFile>) {}
   // For those who operate the enclave; after init(). A rung that cannot tell says zero.
   [[nodiscard]] virtual boundary::EpcCounters epc_counters() { return {}; }
   [[nodiscard]] virtual const boundary::CarrierCounters* carrier_counters(std::uint32_t) const { return nullptr; }

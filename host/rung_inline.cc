@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "host/debugger/debug_access.h"
+#include "host/debugger/symbol_list.h"
 #include "host/rung.h"
 #include "processor/carrier/entry_loop.h"
 #include "processor/pager/pager.h"
@@ -34,7 +35,10 @@ class InlineRung final : public Rung {
  public:
   InlineRung(std::unique_ptr<SoftEnclave> enclave, Arena arena)
       : enclave_(std::move(enclave)), arena_(std::move(arena)) {}
-  ~InlineRung() override { InlineRung::destroy(); }
+  ~InlineRung() override {
+    InlineRung::destroy();
+    symbol_list_.reset();
+  }
 
   Result<void> create(const sgx::CreateParameters& parameters) override {
     auto created = enclave_->ecreate(parameters);
@@ -76,7 +80,10 @@ class InlineRung final : public Rung {
     const Inside inside(inside_);
     if (stop_) return EnterResult{.dead = true};
     // Here and not after EINIT: the debugger's breakpoints come after the bytes of the fast paths.
-    std::call_once(debugger_told_, [this] { debug_access_->ready(); });
+    std::call_once(debugger_told_, [this] {
+      symbol_list_.emplace(symbol_files_, enclave_->base());
+      debug_access_->ready();
+    });
     EntryLoop loop(*enclave_, *lot_, counters_[thread], thread, plan_.first_tcs + thread * plan_.stride);
     const processor::LoopOutcome outcome = loop.run(registers, stop_);
     if (!outcome.dead) return EnterResult{};
@@ -85,6 +92,8 @@ class InlineRung final : public Rung {
   }
 
   bool shows_fault(int signal) override { return !fault_shown_.exchange(true) && DebugAccess::fault(signal); }
+
+  void show_symbols(std::vector<SymbolFile> files) override { symbol_files_ = std::move(files); }
 
   void watch(std::function<void()>) override {}  // what this process loses, it does not survive
 
@@ -135,6 +144,8 @@ class InlineRung final : public Rung {
   std::unique_ptr<SoftEnclave> enclave_;
   std::unique_ptr<processor::Pager> pager_;
   std::optional<DebugAccess> debug_access_;
+  std::vector<SymbolFile> symbol_files_;
+  std::optional<SymbolList> symbol_list_;
   std::once_flag debugger_told_;
   std::atomic<bool> fault_shown_{false};
   Arena arena_;
@@ -148,7 +159,7 @@ class InlineRung final : public Rung {
 }  // namespace
 
 Result<std::unique_ptr<Rung>> make_inline_rung(const RungOptions& options) {
-  if (auto trapped = processor::install_traps(processor::SyscallTrap::kUserDispatch); !trapped) {
+  if (auto trapped = processor::install_traps(processor::SyscallTrap::kUserDispatch, is_traced()); !trapped) {
     return std::unexpected(trapped.error());
   }
   auto vault = platform_vault();

@@ -10,6 +10,7 @@
 #include "base/hex.h"
 #include "boundary/calls.h"
 #include "host/answer.h"
+#include "host/debugger/symbol_list.h"
 #include "host/image/network_rules.h"
 
 namespace coffer::host {
@@ -153,7 +154,8 @@ Result<void> Runtime::prepare_start(const RunOptions& options) {
     if (!permitted) return std::unexpected(permitted.error());
     network->narrow(*permitted);
   }
-  auto block = write_start_block(rung_->arena(), image_, options, *plans, reinterpret_cast<std::uint64_t>(exchange_));
+  auto block = write_start_block(rung_->arena(), image_, options, *plans, reinterpret_cast<std::uint64_t>(exchange_),
+                                 rung_->shares_process() && is_traced());
   if (!block) return std::unexpected(block.error());
   const std::scoped_lock guard(lock_);
   files_ = std::move(files);

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "boundary/call_frames.h"
 #include "host/files/file_service.h"
 #include "host/idle_threads.h"
 #include "host/image/coffer_image.h"
@@ -111,6 +112,8 @@ class Runtime {
   [[nodiscard]] bool in_place(std::span<const std::byte> span) const;
   [[nodiscard]] CallPlaces place(std::span<const std::byte> input, std::span<std::byte> output, std::byte* block) const;
   std::span<std::byte> exchange(std::uint32_t thread) const;
+  // Where a debugger of this process is told of calls; null where the enclave runs elsewhere.
+  [[nodiscard]] boundary::DebuggerFrames* debugger_frames(std::uint32_t thread) const;
 
   image::CofferImage image_;
   std::unique_ptr<Rung> rung_;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "host/answer.h"
+#include "host/debugger/call_frames.h"
 #include "host/runtime.h"
 
 namespace coffer::host {
@@ -45,6 +46,11 @@ class Runtime::HostCallScope {
 };
 thread_local Runtime::HostCallScope* Runtime::HostCallScope::innermost = nullptr;
 
+boundary::DebuggerFrames* Runtime::debugger_frames(std::uint32_t thread) const {
+  if (!rung_->shares_process()) return nullptr;
+  return boundary::debugger_frames(reinterpret_cast<boundary::ExchangeArea*>(exchange_) + thread);
+}
+
 bool Runtime::in_place(std::span<const std::byte> span) const {
   return span.empty() || rung_->reaches(number(span.data()), span.size());
 }
@@ -85,7 +91,7 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
     answer(registers, static_cast<std::int64_t>(index),
            {number(places.input), input.size() | output.size() << 32, number(places.output)});
     calls_[*thread].has_caller = true;
-    pause = drive(*thread, registers);
+    call_in_frame(debugger_frames(*thread), [&] { pause = drive(*thread, registers); });
     calls_[*thread].has_caller = false;
     exception = std::exchange(calls_[*thread].exception, nullptr);
     if (pause == Pause::kNextCall) {
@@ -140,7 +146,8 @@ Result<CallResult> Runtime::nested_call(std::uint32_t thread, std::uint64_t inde
   CallState& state = calls_[thread];
   ++state.nested;
   const bool had_caller = std::exchange(state.has_caller, true);
-  const Pause pause = carry(thread, registers);
+  Pause pause = Pause::kThreadOver;
+  call_in_frame(debugger_frames(thread), [&] { pause = carry(thread, registers); });
   state.has_caller = had_caller;
   --state.nested;
   CallResult result;
@@ -173,11 +180,17 @@ void Runtime::serve_host_call(std::uint32_t thread, Registers& registers) {
   if (auto* switchless = switchless_.load(std::memory_order_acquire); switchless != nullptr) switchless->ocall_came();
   CallResult result;
   const HostCallScope scope(*this, thread);
-  try {
-    result = host_call_handler_(call);
-  } catch (...) {
-    if (!calls_[thread].has_caller) throw;
-    calls_[thread].exception = std::current_exception();
+  std::exception_ptr thrown;
+  handle_in_frame(debugger_frames(thread), [&]() noexcept {
+    try {
+      result = host_call_handler_(call);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  });
+  if (thrown) {
+    if (!calls_[thread].has_caller) std::rethrow_exception(thrown);
+    calls_[thread].exception = thrown;
     result = {.status = -ECANCELED, .written = 0};
   }
   answer(registers, result.status, {std::min<std::uint64_t>(result.written, room), 0, 0});

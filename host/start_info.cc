@@ -49,7 +49,8 @@ Result<std::vector<MountPlan>> plan_mounts(const image::CofferImage& image, std:
 }
 
 Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& image, const RunOptions& options,
-                                     std::span<const MountPlan> mounts, std::uint64_t exchange_base) {
+                                     std::span<const MountPlan> mounts, std::uint64_t exchange_base,
+                                     bool under_debugger) {
   std::string strings(image.program_name());
   strings += '\0';
   for (const auto& list : {options.arguments, options.environment}) {
@@ -78,6 +79,8 @@ Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& ima
   info.stdin_is_terminal = ::isatty(options.standard_input) == 1 ? 1 : 0;
   info.stdout_is_terminal = ::isatty(options.standard_output) == 1 ? 1 : 0;
   info.stderr_is_terminal = ::isatty(options.standard_error) == 1 ? 1 : 0;
+
+  info.flags = under_debugger ? boundary::kStartUnderDebugger : 0;
 
   StartBlock block{nullptr, info.strings_offset + strings.size()};
   block.block = arena.allocate(block.size);

@@ -25,10 +25,11 @@ struct StartBlock {
   std::byte* block = nullptr;  // in the arena
   std::uint64_t size = 0;
 };
-// argv[0] is the image's program name. The block holds keys: wipe_start_block() once the enclave has copied it.
+// argv[0] is the image's program name. `under_debugger`: kStartUnderDebugger. The block holds keys: wipe_start_block()
+// once the enclave has copied it.
 [[nodiscard]] Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& image,
                                                    const RunOptions& options, std::span<const MountPlan> mounts,
-                                                   std::uint64_t exchange_base);
+                                                   std::uint64_t exchange_base, bool under_debugger);
 void wipe_start_block(Arena& arena, StartBlock block);
 
 }  // namespace coffer::host

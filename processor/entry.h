@@ -146,7 +146,8 @@ enum class SyscallTrap {
   kUserDispatch,  // Syscall User Dispatch per thread (inline)
   kNone,          // `syscall` inside an enclave reaches the operating system
 };
-[[nodiscard]] Result<void> install_traps(SyscallTrap how);
+// `under_debugger`: interrupts by a signal that debuggers pass on without a stop, where the process leaves one alone.
+[[nodiscard]] Result<void> install_traps(SyscallTrap how, bool under_debugger = false);
 
 // XCR0 as far as enclaves may use it, and the size of a standard-format XSAVE area for such a mask.
 [[nodiscard]] std::uint64_t machine_xfrm();

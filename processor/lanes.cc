@@ -138,6 +138,12 @@ void keep_lanes_secret() {
 
 void use_syscall_user_dispatch() { user_dispatch = true; }
 
-int interrupt_signal() { return SIGRTMIN + 6; }
+// Read in signal handlers, with the enclave's FS base.
+static std::atomic<int> chosen_signal{0};
+int interrupt_signal() {
+  const int chosen = chosen_signal.load(std::memory_order_relaxed);
+  return chosen != 0 ? chosen : SIGRTMIN + 6;
+}
+void choose_interrupt_signal(int signal) { chosen_signal.store(signal, std::memory_order_relaxed); }
 
 }  // namespace coffer::processor

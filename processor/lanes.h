@@ -23,7 +23,9 @@ inline constinit thread_local Lane* lane_of_thread = nullptr;
 void keep_lanes_secret();
 // Turns Syscall User Dispatch on for lanes made from now on (rung `inline`).
 void use_syscall_user_dispatch();
-// The signal of interrupt_thread().
+// The signal of interrupt_thread(): a real-time signal, unless one that debuggers do not stop at was chosen before any
+// lane was made. What the process used that one for does not reach it any more.
 [[nodiscard]] int interrupt_signal();
+void choose_interrupt_signal(int signal);
 
 }  // namespace coffer::processor

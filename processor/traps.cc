@@ -474,10 +474,21 @@ SignalsHeld::SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_BLOCK, &kServingM
 
 SignalsHeld::~SignalsHeld() { ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before_, nullptr, 8); }
 
-Result<void> install_traps(SyscallTrap how) {
+// GDB stops at neither of them.
+static void choose_quiet_interrupts() {
+  for (const int signal : {SIGVTALRM, SIGURG}) {
+    struct sigaction in_force = {};
+    if (::sigaction(signal, nullptr, &in_force) != 0 || in_force.sa_handler != SIG_DFL) continue;
+    choose_interrupt_signal(signal);
+    return;
+  }
+}
+
+Result<void> install_traps(SyscallTrap how, bool under_debugger) {
   static std::once_flag once;
   static Result<void> result;
-  std::call_once(once, [how] {
+  std::call_once(once, [how, under_debugger] {
+    if (under_debugger) choose_quiet_interrupts();
     if (how == SyscallTrap::kUserDispatch) use_syscall_user_dispatch();
     for (int signal : kTrapSignals) {
       if (result) result = install(signal);

@@ -51,6 +51,7 @@ class Start(gdb.Command):
     def invoke(self, arguments, from_tty):
         program_base, program, kernel = gdb.string_to_argv(arguments)
         gdb.execute(f"handle {SERVING_SIGNALS} nostop noprint pass", to_string=True)
+        gdb.execute("set environment COFFER_SYMBOLS off")  # they come by add-symbol-file
         ready = gdb.Breakpoint(READY, internal=True, temporary=True)
         gdb.execute("run", to_string=True)
         if ready.is_valid():  # it ended before; its own words are on the screen

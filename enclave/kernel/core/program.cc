@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "enclave/kernel/core/early_memory.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/fs/files.h"
@@ -80,6 +81,7 @@ std::uint64_t build_stack(const std::vector<std::string_view>& arguments,
   }
   if (!mapped || needed > size / 2) return 0;
   stack_begin = *mapped;
+  commit_early(*mapped, size);
   StackWriter stack(*mapped + size);
   std::vector<std::uint64_t> words;
   words.push_back(arguments.size());

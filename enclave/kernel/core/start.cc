@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "enclave/kernel/core/early_memory.h"
 #include "enclave/kernel/core/encrypted_mount.h"
 #include "enclave/kernel/core/file_space.h"
 #include "enclave/kernel/core/image.h"
@@ -169,6 +170,7 @@ void check_cpu() {
   std::string program = "/" + std::string(layout_text(layout().name_offset, layout().name_size));
   std::vector<std::uint64_t> auxiliary = auxiliary_vector();
   start_files(input, auxiliary, program);
+  if ((input.info.flags & boundary::kStartUnderDebugger) != 0) use_early_memory();
   const std::uint64_t stack = build_stack(input.arguments, input.environment, auxiliary, program);
   if (stack == 0) panic("no memory for the program's stack, or the arguments are too large for it");
   const std::uint64_t entry = enclave_base() + layout().app_entry;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/bytes.h"
+#include "boundary/call_frames.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
 #include "enclave/kernel/core/thread.h"
@@ -182,6 +183,14 @@ std::int64_t sys_ranges(const Arguments& c) {
   return put_user(c.a[0], ranges) ? 0 : -EFAULT;
 }
 
+// Where the thread says what a debugger of the host's process is to see of its calls: nothing is kept from that of a
+// DEBUG enclave. 0 for any other.
+std::int64_t sys_debugger_frames(const Arguments& c) {
+  boundary::ExchangeArea* area = is_debug_enclave() ? current_thread().exchange : nullptr;
+  const std::uint64_t address = area == nullptr ? 0 : reinterpret_cast<std::uint64_t>(boundary::debugger_frames(area));
+  return put_user(c.a[0], address) ? 0 : -EFAULT;
+}
+
 constexpr SyscallEntry kTable[] = {
     {0xf003, "coffer_next_call", "previous, next", sys_next_call,
      "index: any; buffers: must lie in host memory; size: bounded by the caller's room"},
@@ -193,6 +202,7 @@ constexpr SyscallEntry kTable[] = {
     {0xf00a, "coffer_shared_memory", "operation, address_or_size, place", sys_shared_memory,
      "address: must lie in host memory, with the whole size; or an error"},
     {0xf00b, "coffer_ranges", "ranges", sys_ranges, ""},
+    {0xf00c, "coffer_debugger_frames", "address", sys_debugger_frames, ""},
 };
 
 }  // namespace

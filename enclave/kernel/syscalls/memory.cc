@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <optional>
 
+#include "enclave/kernel/core/early_memory.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/program_protection.h"
 #include "enclave/kernel/fs/files.h"
@@ -29,7 +30,14 @@ std::int64_t freed(std::int64_t result) {
   return result;
 }
 
-std::int64_t sys_brk(const Arguments& c) { return freed(static_cast<std::int64_t>(address_space().set_break(c.a[0]))); }
+constexpr std::uint64_t round_to_page(std::uint64_t value) { return (value + 4095) & ~std::uint64_t{4095}; }
+
+std::int64_t sys_brk(const Arguments& c) {
+  const std::uint64_t before = round_to_page(address_space().set_break(0));
+  const std::uint64_t now = address_space().set_break(c.a[0]);
+  if (const std::uint64_t end = round_to_page(now); end > before) commit_early(before, end - before);
+  return freed(static_cast<std::int64_t>(now));
+}
 
 // Calls apply(address, length, is_shared) for each part of a range of pages that is, or is not, a file that is mapped
 // shared, until one fails.
@@ -96,7 +104,9 @@ std::int64_t sys_mmap(const Arguments& c) {
     return -ENOMEM;
   }
   if ((flags & MAP_ANONYMOUS) == 0) return map_file(c, protection, flags);
-  return answer(address_space().map(c.a[0], c.a[1], protection, flags));
+  const auto mapped = address_space().map(c.a[0], c.a[1], protection, flags);
+  if (mapped && (protection & PROT_WRITE) != 0) commit_early(*mapped, round_to_page(c.a[1]));
+  return answer(mapped);
 }
 
 std::int64_t sys_munmap(const Arguments& c) {
@@ -113,7 +123,11 @@ std::int64_t sys_mprotect(const Arguments& c) {
     return protect_program(c.a[0], c.a[1], protection);  // RELRO wants data read-only after relocation
   }
   return for_each_part(c.a[0], c.a[1], [&](std::uint64_t address, std::uint64_t length, bool shared) -> std::int64_t {
-    if (!shared) return answer(address_space().protect(address, length, protection));
+    if (!shared) {
+      const auto done = address_space().protect(address, length, protection);
+      if (done && (protection & PROT_WRITE) != 0) commit_early(address, round_to_page(length));
+      return answer(done);
+    }
     const auto set = fs::protect_shared(address, length, protection);
     return set ? 0 : -set.error();
   });
@@ -129,7 +143,9 @@ std::int64_t sys_mremap(const Arguments& c) {
     return freed(static_cast<std::int64_t>(c.a[0]));
   }
   if ((c.a[3] & MREMAP_FIXED) != 0 && fs::is_shared_mapping(c.a[4], c.a[2])) return -ENOMEM;
-  return freed(answer(address_space().remap(c.a[0], c.a[1], c.a[2], static_cast<int>(c.a[3]), c.a[4])));
+  const auto moved = address_space().remap(c.a[0], c.a[1], c.a[2], static_cast<int>(c.a[3]), c.a[4]);
+  if (moved) commit_early(*moved, round_to_page(c.a[2]));
+  return freed(answer(moved));
 }
 
 std::int64_t sys_madvise(const Arguments& c) {

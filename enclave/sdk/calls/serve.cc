@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 
+#include "enclave/sdk/calls/call_frames.h"
 #include "enclave/sdk/calls/ranges.h"
 #include "enclave/sdk/calls/switchless.h"
 
@@ -95,7 +96,7 @@ class Desk {
       status = kNotServing;
     } else if (fetch(got, next, call) && make_room(next, call)) {
       if (!serve_switchless(server.function, server.context, call, &status)) {
-        status = server.function(server.context, call);
+        serve_in_frame([&] { status = server.function(server.context, call); });
       }
     }
     input_.shrink();
@@ -156,6 +157,23 @@ void start_one_more() {
   }
 }
 
+// Leaves with the call, and serves those that come meanwhile. What the kernel says of its end.
+long leave(HostCall& call) {
+  NextCall next{};
+  long got = detail::enclave_call(detail::kHostCall, detail::address(&call), detail::address(&next));
+  if (got != kNested && got != -E2BIG) return got;
+  const Waiting here{call.index, innermost};
+  innermost = &here;
+  Desk desk;
+  while (got == kNested || got == -E2BIG) {
+    const PreviousCall previous = desk.serve(got == kNested ? 0 : got, next);
+    got = detail::enclave_call(detail::kNestedReturn, detail::address(&previous), detail::address(&call),
+                               detail::address(&next));
+  }
+  innermost = here.outer;
+  return got;
+}
+
 }  // namespace
 
 void serve(CallFunction function, void* context, std::uint32_t most_threads, OutputMemory output) {
@@ -179,19 +197,8 @@ Outcome<HostAnswer> call_host(std::uint64_t index, std::span<const std::byte> in
                 .nested_room = 0,
                 .kept_result = 0,
                 .kept_room = 0};
-  NextCall next{};
-  long got = detail::enclave_call(detail::kHostCall, detail::address(&call), detail::address(&next));
-  if (got == kNested || got == -E2BIG) {
-    const Waiting here{index, innermost};
-    innermost = &here;
-    Desk desk;
-    while (got == kNested || got == -E2BIG) {
-      const PreviousCall previous = desk.serve(got == kNested ? 0 : got, next);
-      got = detail::enclave_call(detail::kNestedReturn, detail::address(&previous), detail::address(&call),
-                                 detail::address(&next));
-    }
-    innermost = here.outer;
-  }
+  long got = 0;
+  leave_in_frame([&] { got = leave(call); });
   if (got != 0) return EnclaveError::kInvalid;
   return HostAnswer{call.status, static_cast<std::size_t>(call.written)};
 }
