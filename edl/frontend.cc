@@ -31,7 +31,7 @@ std::optional<FrontEnd::Found> FrontEnd::find(const std::string& name, const Pla
   std::vector<std::string> candidates{name};
   if (!std::filesystem::path(name).is_absolute()) {
     for (const std::string& folder : options_.search_paths) {
-      candidates.push_back(folder.ends_with('/') ? folder + name : folder + "/" + name);
+      candidates.push_back(fmt::format("{}{}{}", folder, folder.ends_with('/') ? "" : "/", name));
     }
     if (place.file) {
       const auto folder = std::filesystem::path(place.file->path).parent_path();

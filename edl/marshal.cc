@@ -119,7 +119,7 @@ std::string Marshal::bytes(const Declaration& declaration, const std::string& pr
   };
   static const Attributes none;
   const Attributes& given = declaration.attributes ? *declaration.attributes : none;
-  const std::string unit = element(declaration) == "void" ? "1" : fmt::format("sizeof({})", element(declaration));
+  std::string unit = element(declaration) == "void" ? "1" : fmt::format("sizeof({})", element(declaration));
   times(given.size);
   if (given.size.empty()) result = unit;
   if (declaration.has(AttributeKind::kIsArray)) return unit;
