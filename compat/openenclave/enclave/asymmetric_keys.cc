@@ -45,6 +45,8 @@ using Builder = std::unique_ptr<OSSL_PARAM_BLD, FreeWith<OSSL_PARAM_BLD_free>>;
 using Parameters = std::unique_ptr<OSSL_PARAM, FreeWith<OSSL_PARAM_free>>;
 using Context = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
 using Key = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
+using Request = std::unique_ptr<sgx_key_request_t, FreeWith<std::free>>;
+using Memory = std::unique_ptr<std::uint8_t, FreeWith<std::free>>;
 using Bio = std::unique_ptr<BIO, FreeWith<BIO_free>>;
 
 Bytes bytes(const void* memory, std::size_t size) { return {static_cast<const std::byte*>(memory), size}; }
@@ -170,16 +172,14 @@ oe_result_t by_policy(oe_seal_policy_t policy, const oe_asymmetric_key_params_t*
   sgx_key_request_t request;
   if ((info == nullptr) != (info_size == nullptr)) return OE_INVALID_PARAMETER;
   oe_result_t result = coffer::openenclave::seal_key_request(policy, request);
-  if (result == OE_OK) result = make(request, parameters, half, place);
-  if (result != OE_OK || info == nullptr) return result;
-  auto* copy = static_cast<uint8_t*>(std::malloc(sizeof(request)));
-  if (copy == nullptr) {
-    oe_free_key(*place.key, *place.key_size, nullptr, 0);
-    *place.key = nullptr;
-    return OE_OUT_OF_MEMORY;
-  }
-  std::memcpy(copy, &request, sizeof(request));
-  *info = copy;
+  if (result != OE_OK) return result;
+  if (info == nullptr) return make(request, parameters, half, place);
+  Request copy(static_cast<sgx_key_request_t*>(std::malloc(sizeof(sgx_key_request_t))));
+  if (copy == nullptr) return OE_OUT_OF_MEMORY;
+  *copy = request;
+  result = make(request, parameters, half, place);
+  if (result != OE_OK) return result;
+  *info = reinterpret_cast<uint8_t*>(copy.release());
   *info_size = sizeof(request);
   return OE_OK;
 }
@@ -200,25 +200,26 @@ oe_result_t public_key_for_host(calls::IncomingCall& call) {
   const oe_asymmetric_key_params_t parameters = {static_cast<oe_asymmetric_key_type_t>(question.type),
                                                  static_cast<oe_asymmetric_key_format_t>(question.format),
                                                  const_cast<std::byte*>(user_data.data()), user_data.size()};
-  std::uint8_t *key = nullptr, *key_info = nullptr;
+  std::uint8_t *made = nullptr, *made_info = nullptr;
   PublicKeyAnswer answer{};
-  const oe_result_t result = question.policy == 0
-                                 ? by_info(&parameters, reinterpret_cast<const std::uint8_t*>(info.data()), info.size(),
-                                           Half::kPublic, {&key, &answer.key_size})
-                                 : by_policy(static_cast<oe_seal_policy_t>(question.policy), &parameters, Half::kPublic,
-                                             {&key, &answer.key_size}, &key_info, &answer.key_info_size);
+  oe_result_t result = OE_OK;
+  if (question.policy == 0) {
+    result = by_info(&parameters, reinterpret_cast<const std::uint8_t*>(info.data()), info.size(), Half::kPublic,
+                     {&made, &answer.key_size});
+  } else {
+    result = by_policy(static_cast<oe_seal_policy_t>(question.policy), &parameters, Half::kPublic,
+                       {&made, &answer.key_size}, &made_info, &answer.key_info_size);
+  }
+  const Memory key(made), key_info(made_info);
   if (result != OE_OK) return result;
   const std::size_t size = sizeof(answer) + answer.key_size + answer.key_info_size;
-  const bool fits = size <= call.output.size();
-  if (fits) {
-    std::byte* next = call.output.data();
-    std::memcpy(next, &answer, sizeof(answer));
-    std::memcpy(next + sizeof(answer), key, answer.key_size);
-    if (key_info != nullptr) std::memcpy(next + sizeof(answer) + answer.key_size, key_info, answer.key_info_size);
-    call.written = size;
-  }
-  oe_free_key(key, answer.key_size, key_info, answer.key_info_size);
-  return fits ? OE_OK : OE_BUFFER_TOO_SMALL;
+  if (size > call.output.size()) return OE_BUFFER_TOO_SMALL;
+  std::byte* next = call.output.data();
+  std::memcpy(next, &answer, sizeof(answer));
+  std::memcpy(next + sizeof(answer), key.get(), answer.key_size);
+  if (key_info != nullptr) std::memcpy(next + sizeof(answer) + answer.key_size, key_info.get(), answer.key_info_size);
+  call.written = size;
+  return OE_OK;
 }
 
 }  // namespace coffer::openenclave

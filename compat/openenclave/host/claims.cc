@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string_view>
 
@@ -55,6 +56,13 @@ oe_result_t read_claim(Reader& reader, oe_claim_t& claim) {
   }
   claim = {static_cast<char*>(name_copy), static_cast<std::uint8_t*>(value_copy), value_size};
   return OE_OK;
+}
+
+void free_contents(const oe_claim_t* claims, std::size_t count) {
+  for (const oe_claim_t& claim : std::span(claims, count)) {
+    std::free(claim.name);
+    std::free(claim.value);
+  }
 }
 
 }  // namespace
@@ -114,20 +122,21 @@ oe_result_t oe_deserialize_custom_claims(const uint8_t* claims_buffer, size_t cl
       count > reader.left() / kLeast) {
     return OE_INVALID_PARAMETER;
   }
-  auto* claims = static_cast<oe_claim_t*>(std::calloc(count == 0 ? 1 : count, sizeof(oe_claim_t)));
+  std::unique_ptr<oe_claim_t, void (*)(void*)> claims(
+      static_cast<oe_claim_t*>(std::calloc(count == 0 ? 1 : count, sizeof(oe_claim_t))), std::free);
   if (claims == nullptr) return OE_OUT_OF_MEMORY;
   oe_result_t result = OE_OK;
   std::size_t read = 0;
   while (result == OE_OK && read < count) {
-    result = read_claim(reader, claims[read]);
+    result = read_claim(reader, claims.get()[read]);
     if (result == OE_OK) ++read;
   }
   if (result == OE_OK && reader.left() != 0) result = OE_INVALID_PARAMETER;
   if (result != OE_OK) {
-    oe_free_custom_claims(claims, read);
+    free_contents(claims.get(), read);
     return result;
   }
-  *claims_out = claims;
+  *claims_out = claims.release();
   *claims_length_out = count;
   return OE_OK;
 }
@@ -138,10 +147,7 @@ oe_result_t oe_free_serialized_custom_claims(uint8_t* custom_claims_buffer) {
 }
 
 oe_result_t oe_free_custom_claims(oe_claim_t* custom_claims, size_t custom_claims_length) {
-  for (std::size_t i = 0; custom_claims != nullptr && i < custom_claims_length; ++i) {
-    std::free(custom_claims[i].name);
-    std::free(custom_claims[i].value);
-  }
+  if (custom_claims != nullptr) free_contents(custom_claims, custom_claims_length);
   std::free(custom_claims);
   return OE_OK;
 }
