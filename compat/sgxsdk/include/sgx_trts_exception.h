@@ -7,7 +7,7 @@
 #include "sgx_defs.h"
 
 #define EXCEPTION_CONTINUE_SEARCH 0
-#define EXCEPTION_CONTINUE_EXECUTION -1
+#define EXCEPTION_CONTINUE_EXECUTION (-1)
 
 typedef enum _sgx_exception_vector_t {
   SGX_EXCEPTION_VECTOR_DE = 0,
