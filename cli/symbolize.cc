@@ -17,6 +17,7 @@
 #include "base/hex.h"
 #include "cli/command_line.h"
 #include "cli/verbs.h"
+#include "host/debugger/symbol_files.h"
 #include "host/image/coffer_image.h"
 #include "host/operate/crash_report.h"
 #include "host/symbols/symbols.h"
@@ -73,6 +74,20 @@ Result<std::uint64_t> program_base(const Options& options) {
   return image->layout().app_base;
 }
 
+// The program that nobody named, beside the image that was named or that the report names.
+void add_found_program(symbols::Symbols& symbols, const Options& options, const Question& question) {
+  const std::string path = !options.image.empty() || !question.report ? options.image : question.report->image;
+  if (path.empty()) return;
+  const auto image = image::CofferImage::read(path);
+  if (!image) return;
+  const std::string measured = to_hex(bytes_of(image->sigstruct().enclave_hash.bytes));
+  if (question.report && measured != question.report->mrenclave) return;
+  for (const host::SymbolFile& file : host::find_symbol_files(path, *image)) {
+    if (file.base != image->layout().app_base) continue;
+    [[maybe_unused]] const auto added = symbols.add("program", file.file, file.base);
+  }
+}
+
 Result<std::unique_ptr<symbols::Symbols>> load_symbols(const Options& options, const Question& question) {
   auto symbols = symbols::Symbols::make();
   if (!symbols) return symbols;
@@ -90,6 +105,7 @@ Result<std::unique_ptr<symbols::Symbols>> load_symbols(const Options& options, c
     if (base == 0) return input_error("--image says where the program stands in the enclave, and is missing");
     if (auto added = (*symbols)->add("program", options.program, base); !added) return std::unexpected(added.error());
   }
+  if (options.program.empty()) add_found_program(**symbols, options, question);
   (*symbols)->ready();
   return symbols;
 }
@@ -145,6 +161,9 @@ Answer explain(symbols::Symbols& symbols, const Question& question) {
       for (std::uint64_t& frame : frames) frame -= report.machine->record.base;
     }
   }
+  // A call's stack goes on in the host program (boundary/call_frames.h), of which nothing is known here.
+  const auto outside = std::ranges::find_if(frames, [](std::uint64_t at) { return at >= image::kMaxEnclaveSize; });
+  frames.erase(outside, frames.end());
   if (frames.empty()) frames.push_back(report.address);
   for (std::size_t i = 0; i < frames.size(); ++i) answer.places.push_back(symbols.explain(frames[i], i != 0));
   return answer;
@@ -204,7 +223,9 @@ void add_symbolize(CLI::App& app, int& status) {
   verb->add_option("REPORT|ADDRESS", options->what, "A crash report, or addresses in hexadecimal")->required();
   verb->add_option("--image", options->image, "The signed image; checked to be the one that crashed")
       ->type_name("X.enclave");
-  verb->add_option("--program", options->program, "The program that was signed, with symbols")->type_name("ELF");
+  verb->add_option("--program", options->program,
+                   "The program that was signed, with symbols; else found beside the image")
+      ->type_name("ELF");
   verb->add_flag("--json", options->json, "Print JSON for machines");
   verb->add_option("--kernel", options->kernel, "")->group("");
   verb->callback([options, &status] { status = symbolize(*options); });

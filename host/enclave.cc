@@ -49,6 +49,9 @@ Result<Enclave> Enclave::load(const std::filesystem::path& path, const LoadOptio
   auto runtime = host::build_enclave(std::move(*image), std::move(*rung), options);
   if (!runtime) return fail(runtime.error().kind, path.string() + ": " + runtime.error().message);
   host::Runtime& loaded = **runtime;
+  loaded.name_functions([path, &loaded](std::uint64_t offset) {
+    return host::function_at(host::find_symbol_files(path, loaded.image()), offset);
+  });
   if (loaded.rung().shares_process()) loaded.rung().show_symbols(host::find_symbol_files(path, loaded.image()));
   return Enclave(std::make_unique<State>(std::move(*runtime), host::Provenance{path, options.rung}));
 }

@@ -26,10 +26,11 @@ std::string hexadecimal(std::uint64_t value) {
   return text.data();
 }
 
-ExitStatus death(int signal, std::uint64_t rip, std::uint64_t address) {
+ExitStatus death(int signal, std::uint64_t rip, std::uint64_t address, const std::string& function) {
   ExitStatus status;
   status.signal = signal == 0 ? SIGKILL : signal;
   status.detail = "at enclave offset " + hexadecimal(rip);
+  if (!function.empty()) status.detail += " in " + function;
   if (signal == SIGSEGV || signal == SIGBUS) status.detail += ", address " + hexadecimal(address);
   return status;
 }
@@ -361,6 +362,14 @@ void Runtime::end_by_signal(std::uint32_t thread, int signal, std::uint64_t rip,
     const auto& record = crash.machine->record;
     crash.address = record.registers[static_cast<std::uint32_t>(boundary::CrashRegister::kRip)] - record.base;
   }
+  if (crash.debug && rip == 0) rip = crash.address;
+  // The record's, which is in the program where the thread itself was behind a patched instruction of it.
+  std::uint64_t named = rip;
+  if (crash.machine) {
+    const auto& record = crash.machine->record;
+    named = record.registers[static_cast<std::uint32_t>(boundary::CrashRegister::kRip)] - record.base;
+  }
+  const std::string function = crash.debug && function_name_ ? function_name_(named) : std::string();
   const bool by_itself = crash.signal == SIGABRT || crash.signal == SIGSEGV || crash.signal == SIGBUS ||
                          crash.signal == SIGILL || crash.signal == SIGFPE || crash.signal == SIGTRAP ||
                          crash.signal == SIGSYS;
@@ -368,7 +377,7 @@ void Runtime::end_by_signal(std::uint32_t thread, int signal, std::uint64_t rip,
     const std::scoped_lock guard(lock_);
     if (phase_ != Phase::kEnded && !crash_) crash_ = std::move(crash);
   }
-  end(death(signal, rip, address));
+  end(death(signal, rip, address, function));
 }
 
 std::optional<operate::CrashReport> Runtime::crash_report() const {

@@ -51,6 +51,9 @@ class Runtime {
   [[nodiscard]] Rung& rung() { return *rung_; }
   [[nodiscard]] const Rung& rung() const { return *rung_; }
   [[nodiscard]] const image::CofferImage& image() const { return image_; }
+  // Who knows the function at an offset of this enclave: asked where a DEBUG enclave dies, by the thread that carried
+  // it. Before start().
+  void name_functions(std::function<std::string(std::uint64_t)> namer) { function_name_ = std::move(namer); }
   // For those who operate it; from any thread.
   [[nodiscard]] operate::Counters counters() const;
   // After the end by a fault or abort: all that is known but the enclave's name and id.
@@ -112,6 +115,8 @@ class Runtime {
   [[nodiscard]] bool in_place(std::span<const std::byte> span) const;
   [[nodiscard]] CallPlaces place(std::span<const std::byte> input, std::span<std::byte> output, std::byte* block) const;
   std::span<std::byte> exchange(std::uint32_t thread) const;
+  // What a call says that the enclave did not survive.
+  [[nodiscard]] std::unexpected<Error> lost_call() const;
   // Where a debugger of this process is told of calls; null where the enclave runs elsewhere.
   [[nodiscard]] boundary::DebuggerFrames* debugger_frames(std::uint32_t thread) const;
 
@@ -143,6 +148,8 @@ class Runtime {
   std::atomic<SwitchlessService*> switchless_{nullptr};  // the same, once it has begun
   std::unique_ptr<HostCounters[]> host_counters_;        // by enclave thread
   std::atomic<std::uint32_t> live_threads_{0};           // that began and are not over
+
+  std::function<std::string(std::uint64_t)> function_name_;  // set before the start
 
   std::condition_variable event_;  // for the three below, and the end
   bool takes_signals_ = false;     // the kernel has asked for its thread

@@ -106,7 +106,7 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
   give_back(*thread, pause);
   if (exception) std::rethrow_exception(exception);
   if (!fits) return input_error("the call's buffers are larger than the arena has room for");
-  if (pause != Pause::kNextCall) return fail(ErrorKind::kLost, "the enclave ended during the call");
+  if (pause != Pause::kNextCall) return lost_call();
   return result;
 }
 
@@ -124,6 +124,16 @@ Result<void> Runtime::wait_until_serving() {
   }
   return fail(ErrorKind::kLost, "the program in the enclave died before it served calls, of signal " +
                                     std::to_string(status->signal) + " " + status->detail);
+}
+
+std::unexpected<Error> Runtime::lost_call() const {
+  std::string words = "the enclave ended during the call";
+  if (const auto status = exit_status(); status && status->signal != 0) {
+    words += ": signal " + std::to_string(status->signal) + " " + status->detail;
+  } else if (status) {
+    words += ", with exit status " + std::to_string(status->code);
+  }
+  return fail(ErrorKind::kLost, std::move(words));
 }
 
 std::optional<ExitStatus> Runtime::exit_status() const {
@@ -161,7 +171,7 @@ Result<CallResult> Runtime::nested_call(std::uint32_t thread, std::uint64_t inde
   }
   if (block != nullptr) rung_->arena().release(block);
   if (auto exception = std::exchange(state.exception, nullptr)) std::rethrow_exception(exception);
-  if (pause != Pause::kNestedReturn) return fail(ErrorKind::kLost, "the enclave ended during the call");
+  if (pause != Pause::kNestedReturn) return lost_call();
   return result;
 }
 

@@ -1,13 +1,16 @@
 #include "host/debugger/symbol_files.h"
 
+#include <cxxabi.h>
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -141,7 +144,47 @@ std::optional<SymbolFile> find_program(const std::filesystem::path& image_path, 
   return found;
 }
 
+std::string demangled(const std::string& name) {
+  struct Free {
+    void operator()(char* text) const { std::free(text); }
+  };
+  int status = 0;
+  const std::unique_ptr<char, Free> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status));
+  return status == 0 && text != nullptr ? text.get() : name;
+}
+
+// As function_at(), of one file; `address` is the file's own.
+std::string function_in(const std::filesystem::path& path, std::uint64_t address) {
+  const FileBytes mapped(path);
+  const ByteView file = mapped.bytes();
+  const auto headers = table<Elf64_Ehdr>(file, 0, 1);
+  if (headers.empty()) return {};
+  const auto sections = table<Elf64_Shdr>(file, headers[0].e_shoff, headers[0].e_shnum);
+  for (const Elf64_Shdr& section : sections) {
+    if (section.sh_type != SHT_SYMTAB || section.sh_link >= sections.size()) continue;
+    const Elf64_Shdr& strings = sections[section.sh_link];
+    const auto text = table<char>(file, strings.sh_offset, strings.sh_size);
+    for (const Elf64_Sym& symbol : table<Elf64_Sym>(file, section.sh_offset, section.sh_size / sizeof(Elf64_Sym))) {
+      const bool holds = ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && address - symbol.st_value < symbol.st_size;
+      if (!holds || symbol.st_name >= text.size()) continue;
+      const char* name = text.data() + symbol.st_name;
+      char distance[32];
+      std::snprintf(distance, sizeof(distance), "+0x%llx", static_cast<unsigned long long>(address - symbol.st_value));
+      return demangled({name, ::strnlen(name, text.size() - symbol.st_name)}) + distance;
+    }
+  }
+  return {};
+}
+
 }  // namespace
+
+std::string function_at(const std::vector<SymbolFile>& files, std::uint64_t offset) {
+  for (const SymbolFile& file : files) {
+    if (offset < file.base) continue;
+    if (std::string found = function_in(file.file, offset - file.base); !found.empty()) return found;
+  }
+  return {};
+}
 
 std::vector<SymbolFile> find_symbol_files(const std::filesystem::path& image_path, const image::CofferImage& image) {
   const char* told = std::getenv("COFFER_SYMBOLS");

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "host/image/coffer_image.h"
@@ -22,5 +23,9 @@ struct SymbolFile {
 // counts only where its code is the image's. $COFFER_SYMBOLS=off: none.
 [[nodiscard]] std::vector<SymbolFile> find_symbol_files(const std::filesystem::path& image_path,
                                                         const image::CofferImage& image);
+
+// The function that has code at `offset`, and how far behind its beginning that is: "store(int*)+0x4"; empty where no
+// file knows it. From symbol tables alone; lines are for `coffer symbolize`.
+[[nodiscard]] std::string function_at(const std::vector<SymbolFile>& files, std::uint64_t offset);
 
 }  // namespace coffer::host

@@ -62,6 +62,7 @@ static int call(std::uint64_t index) {
   const auto result = running->call(index, {}, {});
   if (!result) {
     std::printf("%s\n", result.error().message.c_str());
+    if (const auto ended = running->wait()) std::printf("%s\n", ended->report.c_str());
     return 1;
   }
   std::printf("%ld\n", static_cast<long>(result->status));
@@ -93,6 +94,17 @@ host outside
 export COFFER_LIBEXEC=$COFFER_BUILD/libexec/coffer
 expect_status 0 ./outside inside.enclave 014
 [[ $(sed -n 1,2p out.txt | xargs) == '336 389' ]] || fail "printed $(cat out.txt)"
+
+# A call that the enclave does not survive says in which function it ended; the report has the lines, and the callers up to
+# where the host begins.
+expect_status 1 ./outside inside.enclave 2
+grep -Eq '^the enclave ended during the call: signal 11 at enclave offset 0x[0-9a-f]+ in store\(int volatile\*\)\+0x' out.txt ||
+  fail "said: $(cat out.txt)"
+report=$(tail -n 1 out.txt)
+expect_status 0 "$COFFER" symbolize "$report"
+grep -Eq '^#0 .* store\(int volatile\*\)\+0x[0-9a-f]+ in program at .*inside.cc:18' out.txt || fail "explained: $(cat out.txt)"
+grep -Eq '^#1 .* handle\(.* in program at .*inside.cc:23' out.txt || fail "explained: $(cat out.txt)"
+! grep -Eq ' \?' out.txt || fail "frames of nobody's: $(cat out.txt)"
 
 debug() {  # HOST ARGUMENTS: with the commands of the file `commands`, fed as a person would
   timeout 120 gdb -q -nh --args "$@" <commands >gdb.txt 2>&1 || fail "gdb ended with $?: $(cat gdb.txt)"
