@@ -371,7 +371,7 @@ int main(int count, char** words) {
   if (count != 3) return 2;
   const std::string folder = std::string(words[2]) + "/";
   Maker maker(std::stoull(words[1]));
-  const std::string text = maker.interface_text();
+  std::string text = maker.interface_text();
   write(folder + "made.edl", text);
   Options options;
   (void)options.warnings.set("no-signed-size-or-count");
