@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <mutex>
 #include <string>
+#include <string_view>
+#include <system_error>
 
 // A static program has no use for them, and is not to hold a dynamic linker because of them.
 #pragma weak dlopen
@@ -34,9 +34,13 @@ struct Namespace {
 constexpr int kExtended = 2;  // r_version of one whose `next` counts
 
 bool linker_has_namespaces() {
+  const std::string_view version = ::gnu_get_libc_version();  // "2.36"
+  const char* end = version.end();
   int major = 0;
   int minor = 0;
-  if (std::sscanf(::gnu_get_libc_version(), "%d.%d", &major, &minor) != 2) return false;
+  const auto first = std::from_chars(version.begin(), end, major);
+  if (first.ec != std::errc{} || first.ptr == end) return false;
+  if (std::from_chars(first.ptr + 1, end, minor).ec != std::errc{}) return false;
   return major > 2 || (major == 2 && minor >= 35);
 }
 
@@ -54,7 +58,7 @@ Namespace* find_linker_list() {
     }
     return 1;  // the first is the program
   };
-  if (linker_has_namespaces()) ::dl_iterate_phdr(look, &found);
+  if (linker_has_namespaces()) ::dl_iterate_phdr(look, static_cast<void*>(&found));
   return found != nullptr && found->base.r_map != nullptr ? found : nullptr;
 }
 
