@@ -255,7 +255,7 @@ size_t sgx_fread(void* ptr, size_t size, size_t count, SGX_FILE* stream) {
     const std::uint64_t left = file.content.bytes.size() - file.position;
     const std::uint64_t elements = std::min<std::uint64_t>(count, left / size);
     if (elements < count) file.ended = true;
-    std::memcpy(ptr, file.content.bytes.data() + file.position, elements * size);
+    if (elements != 0) std::memcpy(ptr, file.content.bytes.data() + file.position, elements * size);
     file.position += elements * size;
     return elements;
   });
