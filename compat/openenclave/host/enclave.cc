@@ -156,7 +156,8 @@ Outcome<std::unique_ptr<oe_enclave_t>> create(const Request& request) {
   find_installation();
   auto content = read_file(request.path);
   if (!content) return failed(OE_NOT_FOUND, content.error());
-  if (!image::CofferImage::recognises(*content)) {
+  const bool signed_here = !image::CofferImage::recognises(*content);
+  if (signed_here) {
     auto made = sign_for_debugging(request, *content);
     if (!made) return std::unexpected(made.error());
     content = std::move(*made);
@@ -178,9 +179,14 @@ Outcome<std::unique_ptr<oe_enclave_t>> create(const Request& request) {
   for (const auto& setting : request.settings) {
     if (auto applied = apply(setting, key_separation, asked); !applied) return std::unexpected(applied.error());
   }
-  const auto file = in_memory(*content);
-  if (!file) return std::unexpected(file.error());
-  auto loaded = Enclave::load(fmt::format("/proc/self/fd/{}", file->get()), asked.load);
+  FileDescriptor file;
+  if (signed_here) {
+    auto made = in_memory(*content);
+    if (!made) return std::unexpected(made.error());
+    file = std::move(*made);
+  }
+  // A signed one by its own name, which `coffer ps` shows and debuggers look for symbols beside.
+  auto loaded = Enclave::load(file ? fmt::format("/proc/self/fd/{}", file.get()) : request.path, asked.load);
   if (!loaded) {
     const bool refused = loaded.error().kind == ErrorKind::kRefused;
     return failed(refused ? OE_PLATFORM_ERROR : OE_FAILURE, request.path + ": " + loaded.error().message);
