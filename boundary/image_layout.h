@@ -106,5 +106,6 @@ struct ImageLayout {
   std::uint32_t working_directory_offset = 0, working_directory_size = 0;
 };
 inline constexpr std::uint32_t kLayoutAnyEnvironment = 1;
+inline constexpr std::uint32_t kLayoutDynamicCode = 2;  // the program may make memory executable
 
 }  // namespace coffer::boundary

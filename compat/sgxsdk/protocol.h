@@ -16,5 +16,7 @@ inline constexpr std::uint64_t kLeave = kLibraryCalls + 1;
 
 // In the image's environment: how many calls can be inside at once (TCSNum).
 inline constexpr char kTcsVariableName[] = "COFFER_SGXSDK_TCS";
+// And how many bytes <sgx_mm.h> may allocate (UserRegionSize); absent: as many as the enclave has.
+inline constexpr char kUserRegionVariableName[] = "COFFER_SGXSDK_USER_REGION";
 
 }  // namespace coffer::sgxsdk

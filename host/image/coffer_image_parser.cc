@@ -175,7 +175,8 @@ Result<void> CofferImage::Parser::layout() {
       layout->layout_size != sizeof(boundary::ImageLayout) + layout->blob_size) {
     return damaged(fmt::format("the layout's {:#x} bytes of tables do not fit its pages", layout->blob_size));
   }
-  if ((layout->flags & ~boundary::kLayoutAnyEnvironment) != 0 || layout->reserved1 != 0) {
+  if ((layout->flags & ~(boundary::kLayoutAnyEnvironment | boundary::kLayoutDynamicCode)) != 0 ||
+      layout->reserved1 != 0) {
     return damaged("the layout sets reserved flags");
   }
   if ((layout->flags & boundary::kLayoutAnyEnvironment) != 0 && !image_.debug()) {

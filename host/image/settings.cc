@@ -16,7 +16,7 @@
 namespace coffer::image {
 namespace {
 
-constexpr std::array<std::string_view, 25> kKnown = {
+constexpr std::array<std::string_view, 26> kKnown = {
     "name",
     "product_id",
     "svn",
@@ -26,6 +26,7 @@ constexpr std::array<std::string_view, 25> kKnown = {
     "threads",
     "stack",
     "heap_max",
+    "dynamic_code",
     "working_directory",
     "files",
     "files.host",
@@ -92,6 +93,7 @@ class Reader {
   Result<void> threads(const Entry& entry);
   Result<void> stack(const Entry& entry);
   Result<void> heap_max(const Entry& entry);
+  Result<void> dynamic_code(const Entry& entry);
   Result<void> working_directory(const Entry& entry);
   Result<void> files(const Entry& entry);
   Result<void> file_begin(const Entry& entry);
@@ -225,6 +227,7 @@ Result<void> Reader::debug(const Entry& entry) { return store(settings_.debug, b
 Result<void> Reader::threads(const Entry& entry) { return store(settings_.threads, integer(entry, 1, kMaxThreads)); }
 Result<void> Reader::stack(const Entry& entry) { return store(settings_.stack, size(entry, kMinStack, kMaxStack)); }
 Result<void> Reader::heap_max(const Entry& entry) { return store(settings_.heap_max, size(entry, kMinHeap, kMaxHeap)); }
+Result<void> Reader::dynamic_code(const Entry& entry) { return store(settings_.dynamic_code, boolean(entry)); }
 Result<void> Reader::working_directory(const Entry& entry) {
   return store(settings_.working_directory, inner_path(entry));
 }
@@ -370,6 +373,7 @@ Result<Settings> Reader::read(const toml::table& root) {
                                   {"threads", &Reader::threads},
                                   {"stack", &Reader::stack},
                                   {"heap_max", &Reader::heap_max},
+                                  {"dynamic_code", &Reader::dynamic_code},
                                   {"working_directory", &Reader::working_directory},
                                   {"files", &Reader::files},
                                   {"mounts", &Reader::mounts},

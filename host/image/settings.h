@@ -43,6 +43,7 @@ struct Settings {
   std::uint32_t threads = 8;
   std::uint64_t stack = 8u << 20;        // bytes, of the main thread; comes from the heap
   std::uint64_t heap_max = 1024u << 20;  // bytes: heap, mappings and stacks together, committed on demand
+  bool dynamic_code = false;             // the program may make memory executable
   std::string working_directory;         // absolute path inside; empty: the root
   std::vector<FileSetting> files;
   std::vector<MountSetting> mounts;

@@ -10,6 +10,7 @@
 #include <new>
 #include <vector>
 
+#include "compat/sgxsdk/enclave/exception.h"
 #include "compat/sgxsdk/include/sgx_trts_exception.h"
 
 namespace coffer::sgxsdk {
@@ -21,6 +22,8 @@ struct Registered {
   sgx_exception_handler_t handler;
 };
 using Handlers = std::vector<Registered*>;
+
+std::atomic<MemoryFaultHandler> memory_faults{nullptr};
 
 // A handler may run at any instruction, so lists are never changed: a change makes a new one, and old ones stay.
 std::atomic<const Handlers*> handlers{nullptr};
@@ -41,6 +44,9 @@ constexpr std::array<Place, 18> kPlaces = {{
 
 void on_signal(int signal, siginfo_t*, void* context) {
   auto* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
+  if (const MemoryFaultHandler handler = memory_faults.load(); handler != nullptr && signal == SIGSEGV) {
+    if (handler(*static_cast<const ucontext_t*>(context))) return;
+  }
   sgx_exception_info_t info{};
   for (const Place& place : kPlaces) info.cpu_context.*place.member = static_cast<std::uint64_t>(registers[place.number]);
   info.exception_vector = static_cast<sgx_exception_vector_t>(registers[REG_TRAPNO]);
@@ -72,6 +78,12 @@ void catch_signals() {
 }
 
 }  // namespace
+
+void handle_memory_faults(MemoryFaultHandler handler) {
+  memory_faults.store(handler);
+  catch_signals();
+}
+
 }  // namespace coffer::sgxsdk
 
 using namespace coffer::sgxsdk;

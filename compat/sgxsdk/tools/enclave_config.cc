@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/file.h"
+#include "compat/sgxsdk/protocol.h"
 
 namespace coffer::sgxsdk {
 namespace {
@@ -160,10 +161,15 @@ image::Settings image_settings(const EnclaveConfig& config) {
   settings.heap_max = std::min(
       kLibraries + config.heap_max + config.reserved_max + config.user_region + settings.threads * settings.stack,
       image::kMaxHeap);
+  // Memory for EDMM's functions, which can make it executable.
+  settings.dynamic_code = config.user_region != 0;
   settings.key_separation = config.key_separation;
   store_id(config.family_high, config.family_low, settings.family_id);
   store_id(config.extended_product_high, config.extended_product_low, settings.extended_product_id);
-  settings.environment_set = {fmt::format("{}={}", kTcsVariable, config.tcs_count)};
+  settings.environment_set = {fmt::format("{}={}", kTcsVariableName, config.tcs_count)};
+  if (config.user_region != 0) {
+    settings.environment_set.push_back(fmt::format("{}={}", kUserRegionVariableName, config.user_region));
+  }
   return settings;
 }
 

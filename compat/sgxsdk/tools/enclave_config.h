@@ -33,9 +33,6 @@ struct EnclaveConfig {
 [[nodiscard]] Result<EnclaveConfig> parse_enclave_config(std::string_view xml, std::string_view file_name);
 [[nodiscard]] Result<EnclaveConfig> read_enclave_config(const std::filesystem::path& path);
 
-// The variable of the image's environment that holds tcs_count, for the libraries of both sides.
-inline constexpr std::string_view kTcsVariable = "COFFER_SGXSDK_TCS";
-
 [[nodiscard]] image::Settings image_settings(const EnclaveConfig& config);
 
 }  // namespace coffer::sgxsdk

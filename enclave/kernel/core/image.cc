@@ -110,7 +110,9 @@ AddressSpace& address_space() { return *reinterpret_cast<AddressSpace*>(address_
 
 void init_memory() {
   auto* source = new (page_source_place) EnclavePages;
-  new (address_space_place) AddressSpace(enclave_base() + layout().heap_offset, layout().heap_size, *source);
+  auto* space =
+      new (address_space_place) AddressSpace(enclave_base() + layout().heap_offset, layout().heap_size, *source);
+  if ((layout().flags & boundary::kLayoutDynamicCode) != 0) space->allow_code();
 }
 
 // The kernel's own heap grows from the same range as the program's mappings.

@@ -124,15 +124,27 @@ AddressSpace::Expected<void> AddressSpace::protect(std::uintptr_t address, std::
   State& state = *state_;
   if (!page_aligned(address) || (protection & ~kKnownProtection) != 0) return error(EINVAL);
   if (size == 0) return {};
-  if ((protection & PROT_EXEC) != 0) return error(EACCES);
+  const bool code = (protection & PROT_EXEC) != 0;
+  if (code && (!state.code_allowed || (protection & PROT_WRITE) != 0)) return error(EACCES);
   PageRange range{};
   if (!state.to_pages(address, size, &range)) return error(ENOMEM);
+  // A page that is committed later would be there without the right to execute it.
+  if (code) {
+    if (auto writable = protect(address, size, PROT_READ | PROT_WRITE); !writable) return writable;
+    if (auto populated = state.populate(range, true); !populated) return populated;
+  }
   const Lock guard(state.lock);
   state.settle(range);
   if (!state.fully_mapped(range) || !state.reserve_for(range, 0)) return error(ENOMEM);
   state.split_at(range.begin);
   state.split_at(range.end);
   state.changes.fetch_add(1, std::memory_order_release);
+  for (PageNumber at = range.begin; at < range.end;) {
+    Mapping* mapping = state.tree.find(at);
+    state.disarm({mapping->begin, mapping->end}, mapping->protection);
+    mapping->protection &= static_cast<std::uint8_t>(~PROT_EXEC);
+    at = mapping->end;
+  }
   const int rights = State::rights_of(protection);
   // Rights go first, mapping by mapping, so that everything can be put back where the host does not do its part.
   bool restricted = true;
@@ -155,10 +167,13 @@ AddressSpace::Expected<void> AddressSpace::protect(std::uintptr_t address, std::
     }
     at = mapping->end;
   }
+  if (restricted && code) state.extend_committed(range, rights | PROT_EXEC);
   state.join(range);
   if (!restricted) return error(ENOMEM);
   return {};
 }
+
+void AddressSpace::allow_code() { state_->code_allowed = true; }
 
 std::uintptr_t AddressSpace::set_break(std::uintptr_t address) {
   State& state = *state_;

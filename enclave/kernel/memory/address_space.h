@@ -29,10 +29,10 @@ class PageSource {
   // EACCEPTs zeroed RW pages at [address, address + size), page-aligned, not committed yet. False: the EPC is
   // exhausted.
   virtual bool commit(std::uintptr_t address, std::size_t size) = 0;
-  // Leaves committed pages with `protection` (PROT_NONE or PROT_READ) for every access, the kernel's too. False where
-  // the host did not do it; extend() then makes them what they were.
+  // Leaves committed pages with `protection` (of what they have; PROT_NONE or PROT_READ) for every access, the kernel's
+  // too. False where the host did not do it; extend() then makes them what they were.
   virtual bool restrict(std::uintptr_t address, std::size_t size, int protection) = 0;
-  // Gives committed pages `protection` (PROT_READ, PROT_READ | PROT_WRITE) beside what they have.
+  // Gives committed pages `protection` (PROT_READ, and PROT_WRITE or PROT_EXEC) beside what they have.
   virtual void extend(std::uintptr_t address, std::size_t size, int protection) = 0;
   // Gives committed pages that nobody needs back to the platform, from the first on; how many bytes, which commit() can
   // then make anew. 0 where the host does not do it.
@@ -63,6 +63,9 @@ class AddressSpace {
   [[nodiscard]] Expected<std::uintptr_t> map(std::uintptr_t hint, std::size_t size, int protection, int flags);
   [[nodiscard]] Expected<void> unmap(std::uintptr_t address, std::size_t size);
   [[nodiscard]] Expected<void> protect(std::uintptr_t address, std::size_t size, int protection);
+  // From now on protect() makes memory executable that is not writable; all of it is committed then. Before there are
+  // threads.
+  void allow_code();
   [[nodiscard]] Expected<std::uintptr_t> remap(std::uintptr_t address, std::size_t old_size, std::size_t new_size,
                                                int flags, std::uintptr_t new_address);
   [[nodiscard]] Expected<void> advise(std::uintptr_t address, std::size_t size, int advice);

@@ -69,6 +69,7 @@ AddressSpace::Expected<std::uintptr_t> AddressSpace::remap(std::uintptr_t addres
     }
   }
   if ((flags & MREMAP_MAYMOVE) == 0) return error(ENOMEM);
+  if ((mapping.protection & PROT_EXEC) != 0) return error(EACCES);  // code stays where it was checked
 
   // A move: place, commit what will be copied, copy, zero what was left.
   PageRange to{};

@@ -1,5 +1,7 @@
 #include "enclave/kernel/memory/address_space_state.h"
 
+#include "enclave/kernel/core/kernel.h"
+
 namespace coffer::kernel {
 namespace {
 
@@ -143,7 +145,14 @@ void AddressSpace::State::extend_committed(PageRange range, int rights) {
   }
 }
 
+void AddressSpace::State::disarm(PageRange range, int protection) {
+  if ((protection & PROT_EXEC) == 0) return;
+  if (!restrict_committed(range, rights_of(protection)))
+    panic("the host does not take the right to execute from pages");
+}
+
 void AddressSpace::State::zero_protected(PageRange range, int protection) {
+  disarm(range, protection);
   constexpr int kAll = PROT_READ | PROT_WRITE;
   if (rights_of(protection) != kAll) extend_committed(range, kAll);
   zero(range);

@@ -62,6 +62,7 @@ struct AddressSpace::State {
   // Committed pages in no mapping, and the fewest that there were since the last release_unused().
   std::atomic<PageNumber> free_pages{0};
   PageNumber least_free = 0;
+  bool code_allowed = false;  // set before there are threads
   static constexpr std::size_t kMaxDiscarded = 64;
   static constexpr PageNumber kWorthDiscarding = 16;  // a thread's stack that is emptied for the next is no news
   Discarded discarded[kMaxDiscarded] = {};
@@ -91,6 +92,9 @@ struct AddressSpace::State {
   // Takes rights of the committed pages in the range, or gives them.
   [[nodiscard]] bool restrict_committed(PageRange range, int rights);
   void extend_committed(PageRange range, int rights);
+  // Takes from the committed pages of a mapping with this protection that they can be executed. Before they are written
+  // or become anybody else's; panics where the host does not do its part.
+  void disarm(PageRange range, int protection);
   // Zeroes committed pages of a mapping with this protection.
   void zero_protected(PageRange range, int protection);
   void copy(PageRange from, PageNumber to);

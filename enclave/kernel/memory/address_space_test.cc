@@ -143,6 +143,29 @@ TEST_F(AddressSpaceTest, ProtectionHoldsForAccessAndFaults) {
   EXPECT_TRUE(space_.prepare_access(address, 4 * kPage, true)) << "a refused call changes nothing";
 }
 
+TEST_F(AddressSpaceTest, MemoryBecomesCodeWhereThatIsAllowedAndNeverWhileItIsWritable) {
+  space_.allow_code();
+  const auto address = map(3);
+  fill(address, kPage, 0xc3);  // return instructions
+  EXPECT_EQ(error_of(space_.protect(address, kPage, PROT_READ | PROT_WRITE | PROT_EXEC)), EACCES);
+  EXPECT_EQ(map_error(0, kPage, PROT_READ | PROT_EXEC, kAnonymous), EACCES) << "code is written first";
+  ASSERT_EQ(error_of(space_.protect(address, 2 * kPage, PROT_READ | PROT_EXEC)), 0);
+  EXPECT_TRUE(pages_.is_committed(address + kPage)) << "or it would come without the right to be executed";
+  EXPECT_EQ(pages_.rights_at(address), PROT_READ | PROT_EXEC);
+  EXPECT_EQ(pages_.rights_at(address + kPage), PROT_READ | PROT_EXEC);
+  reinterpret_cast<void (*)()>(address)();
+  // Back to data, in part: first it cannot be executed any more, then it can be written.
+  const std::size_t restrictions = pages_.restrictions;
+  ASSERT_EQ(error_of(space_.protect(address, kPage, PROT_READ | PROT_WRITE)), 0);
+  EXPECT_GT(pages_.restrictions, restrictions);
+  EXPECT_EQ(pages_.rights_at(address), PROT_READ | PROT_WRITE);
+  EXPECT_EQ(pages_.rights_at(address + kPage), PROT_READ | PROT_EXEC);
+  EXPECT_EQ(space_.remap(address + kPage, kPage, 2 * kPage, MREMAP_MAYMOVE, 0).error(), EACCES);
+  // What is unmapped is nobody's code.
+  ASSERT_EQ(error_of(space_.unmap(address, 3 * kPage)), 0);
+  EXPECT_EQ(pages_.rights_at(address + kPage), PROT_READ | PROT_WRITE);
+}
+
 TEST_F(AddressSpaceTest, FaultsOutsideOfMappings) {
   const auto address = map(1);
   EXPECT_EQ(space_.handle_fault(address + kPage, false), AddressSpace::FaultResult::kUnmapped);
