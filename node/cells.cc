@@ -24,7 +24,7 @@ Result<void> check(const boundary::LaunchRequest& request, const FileDescriptor&
       request.arena_base >= kAddressLimit || request.arena_size > kAddressLimit - request.arena_base) {
     return input_error("the arena's place makes no sense");
   }
-  struct stat file {};
+  struct stat file{};
   if (::fstat(arena.get(), &file) != 0 || !S_ISREG(file.st_mode)) return input_error("the arena is no memory file");
   return {};
 }

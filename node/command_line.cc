@@ -21,7 +21,8 @@ std::unique_ptr<CLI::App> make_command(Options& options) {
   app->add_option("--epc-per-user", options.epc_per_user,
                   "Protected memory for one user, e.g. 2G (default: half of the machine's memory)")
       ->type_name("SIZE");
-  app->add_option("--warm", options.warm, "Protected memory that is kept warm for fast launches (default: 256M; 0: none)")
+  app->add_option("--warm", options.warm,
+                  "Protected memory that is kept warm for fast launches (default: 256M; 0: none)")
       ->type_name("SIZE");
   app->add_option("--user", options.user, "Become this user once the socket is there (as root)")->type_name("USER");
   app->footer(

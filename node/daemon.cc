@@ -61,7 +61,7 @@ Result<Listener> Listener::at(const std::filesystem::path& path) {
   if (connect_to(path, SocketKind::kPackets).socket) {
     return input_error(path.string() + ": a daemon listens there already");
   }
-  struct stat there {};
+  struct stat there{};
   if (::lstat(path.c_str(), &there) == 0 && !S_ISSOCK(there.st_mode)) {
     return input_error(path.string() + ": is there and is no socket");
   }

@@ -90,8 +90,7 @@ Result<Settings> parse_settings(std::string_view text, std::string_view file_nam
     const toml::table table = toml::parse(text);
     if (auto applied = apply(table, file_name, settings); !applied) return std::unexpected(applied.error());
   } catch (const toml::parse_error& error) {
-    return input_error(
-        fmt::format("{}:{}: {}", file_name, error.source().begin.line, one_line(error.description())));
+    return input_error(fmt::format("{}:{}: {}", file_name, error.source().begin.line, one_line(error.description())));
   } catch (const image::MalformedToml& error) {
     return input_error(fmt::format("{}:1: {}", file_name, error.what()));
   }

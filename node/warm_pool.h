@@ -1,6 +1,6 @@
 // Protected memory that is kept warm: files of memfd_secret whose pages exist and are zero. A page of such memory costs
-// ten to thirty microseconds at its first touch and next to nothing after, so a launch that gets warm files is faster by
-// that. A file belongs to one cell at a time; it is zeroed between two. Not thread-safe.
+// ten to thirty microseconds at its first touch and next to nothing after, so a launch that gets warm files is faster
+// by that. A file belongs to one cell at a time; it is zeroed between two. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -14,8 +14,7 @@ constexpr std::uint64_t kFile = WarmPool::kFileSize;
 class Mapping {
  public:
   explicit Mapping(const FileDescriptor& file)
-      : bytes_(static_cast<std::uint8_t*>(
-            ::mmap(nullptr, kFile, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0))) {}
+      : bytes_(static_cast<std::uint8_t*>(::mmap(nullptr, kFile, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0))) {}
   ~Mapping() { ::munmap(bytes_, kFile); }
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;

@@ -9,7 +9,8 @@
 namespace coffer::sgxsdk {
 
 inline constexpr std::uint64_t kLibraryCalls = std::uint64_t{1} << 32;
-// Answers with a TARGETINFO of this enclave: 512 bytes. The first call, so that its success says that the program serves.
+// Answers with a TARGETINFO of this enclave: 512 bytes. The first call, so that its success says that the program
+// serves.
 inline constexpr std::uint64_t kIntroduce = kLibraryCalls;
 // Runs destructors and ends the program; never answers.
 inline constexpr std::uint64_t kLeave = kLibraryCalls + 1;

@@ -21,7 +21,7 @@ struct IncomingCall {
   std::span<std::byte> output;
   std::size_t written = 0;  // to be set: how much of `output` goes to the host, from its beginning
   // The host call that the thread waits in, where the call came meanwhile: a nested one.
-  std::optional<std::uint64_t> nested_in{};
+  std::optional<std::uint64_t> nested_in;
 };
 // The status for the host. Must not throw.
 using CallFunction = std::int64_t (*)(void* context, IncomingCall& call);

@@ -39,8 +39,7 @@ CipherContext gcm_begin(const EVP_CIPHER* cipher, const std::uint8_t* key, const
                         int direction) {
   CipherContext context(EVP_CIPHER_CTX_new());
   int size = 0;
-  bool good = context != nullptr &&
-              EVP_CipherInit_ex(context.get(), cipher, nullptr, key, nonce.bytes, direction) == 1;
+  bool good = context != nullptr && EVP_CipherInit_ex(context.get(), cipher, nullptr, key, nonce.bytes, direction) == 1;
   if (good && along.size != 0) {
     good = EVP_CipherUpdate(context.get(), nullptr, &size, along.bytes, static_cast<int>(along.size)) == 1;
   }
@@ -133,8 +132,8 @@ sgx_status_t sgx_rijndael128GCM_decrypt(const sgx_aes_gcm_128bit_key_t* p_key, c
                   {p_aad, aad_len}, p_in_mac == nullptr ? nullptr : *p_in_mac);
 }
 sgx_status_t sgx_aes_gcm_encrypt(const uint8_t* p_key, uint32_t key_len, const uint8_t* p_src, uint32_t src_len,
-                                 uint8_t* p_dst, uint8_t* p_iv, uint32_t iv_len, const uint8_t* p_aad,
-                                 uint32_t aad_len, sgx_aes_gcm_128bit_tag_t* p_out_mac) {
+                                 uint8_t* p_dst, uint8_t* p_iv, uint32_t iv_len, const uint8_t* p_aad, uint32_t aad_len,
+                                 sgx_aes_gcm_128bit_tag_t* p_out_mac) {
   return gcm_seal(p_key, key_len, {p_src, src_len, p_dst}, {p_iv, iv_len}, {p_aad, aad_len},
                   p_out_mac == nullptr ? nullptr : *p_out_mac);
 }
@@ -156,8 +155,7 @@ sgx_status_t sgx_aes_gcm128_enc_init(const uint8_t* p_key, const uint8_t* p_iv, 
   *state = context.release();
   return SGX_SUCCESS;
 }
-sgx_status_t sgx_aes_gcm128_enc_update(uint8_t* p_src, uint32_t src_len, uint8_t* p_dst,
-                                       sgx_aes_state_handle_t state) {
+sgx_status_t sgx_aes_gcm128_enc_update(uint8_t* p_src, uint32_t src_len, uint8_t* p_dst, sgx_aes_state_handle_t state) {
   if (p_src == nullptr || src_len == 0 || !countable(src_len) || p_dst == nullptr || state == nullptr) {
     return SGX_ERROR_INVALID_PARAMETER;
   }

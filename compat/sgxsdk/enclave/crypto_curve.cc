@@ -37,7 +37,8 @@ Point point_of(const sgx_ec256_public_t& key) {
 
 bool to_public(const EC_POINT* point, sgx_ec256_public_t& key) {
   const Number x(BN_new()), y(BN_new());
-  return x != nullptr && y != nullptr && EC_POINT_get_affine_coordinates(curve(), point, x.get(), y.get(), nullptr) == 1 &&
+  return x != nullptr && y != nullptr &&
+         EC_POINT_get_affine_coordinates(curve(), point, x.get(), y.get(), nullptr) == 1 &&
          to_little_endian(x.get(), key.gx, sizeof(key.gx)) && to_little_endian(y.get(), key.gy, sizeof(key.gy));
 }
 
@@ -62,11 +63,12 @@ bool multiply_base(const BIGNUM* secret, sgx_ec256_public_t& key) {
 Key key_of(const EC_POINT* point, const BIGNUM* secret) {
   std::array<unsigned char, 1 + 2 * SGX_ECP256_KEY_SIZE> octets{};
   const std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
-  bool good = builder != nullptr &&
-              EC_POINT_point2oct(curve(), point, POINT_CONVERSION_UNCOMPRESSED, octets.data(), octets.size(), nullptr) ==
-                  octets.size() &&
-              OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
-              OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, octets.data(), octets.size()) == 1;
+  bool good =
+      builder != nullptr &&
+      EC_POINT_point2oct(curve(), point, POINT_CONVERSION_UNCOMPRESSED, octets.data(), octets.size(), nullptr) ==
+          octets.size() &&
+      OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, "P-256", 0) == 1 &&
+      OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, octets.data(), octets.size()) == 1;
   if (good && secret != nullptr) good = OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, secret) == 1;
   if (!good) return nullptr;
   const std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
@@ -84,8 +86,7 @@ Key key_of(const EC_POINT* point, const BIGNUM* secret) {
 std::vector<unsigned char> encode(const sgx_ec256_signature_t& given) {
   const Signature signature(ECDSA_SIG_new());
   Number r = little_endian(given.x, sizeof(given.x)), s = little_endian(given.y, sizeof(given.y));
-  if (signature == nullptr || r == nullptr || s == nullptr ||
-      ECDSA_SIG_set0(signature.get(), r.get(), s.get()) != 1) {
+  if (signature == nullptr || r == nullptr || s == nullptr || ECDSA_SIG_set0(signature.get(), r.get(), s.get()) != 1) {
     return {};
   }
   (void)r.release(), (void)s.release();  // the signature's now

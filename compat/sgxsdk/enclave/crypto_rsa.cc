@@ -195,12 +195,12 @@ sgx_status_t sgx_create_rsa_priv2_key(int mod_size, int exp_size, const unsigned
     return SGX_ERROR_OUT_OF_MEMORY;
   }
   std::array<std::uint8_t, 2048> modulus{}, secret{};
-  const bool computed =
-      BN_mul(product.get(), first.get(), second.get(), scratch.get()) == 1 && BN_sub_word(first.get(), 1) == 1 &&
-      BN_sub_word(second.get(), 1) == 1 && BN_mul(totient.get(), first.get(), second.get(), scratch.get()) == 1 &&
-      BN_mod_inverse(inverse.get(), exponent.get(), totient.get(), scratch.get()) != nullptr &&
-      to_little_endian(product.get(), modulus.data(), modulus.size()) &&
-      to_little_endian(inverse.get(), secret.data(), secret.size());
+  const bool computed = BN_mul(product.get(), first.get(), second.get(), scratch.get()) == 1 &&
+                        BN_sub_word(first.get(), 1) == 1 && BN_sub_word(second.get(), 1) == 1 &&
+                        BN_mul(totient.get(), first.get(), second.get(), scratch.get()) == 1 &&
+                        BN_mod_inverse(inverse.get(), exponent.get(), totient.get(), scratch.get()) != nullptr &&
+                        to_little_endian(product.get(), modulus.data(), modulus.size()) &&
+                        to_little_endian(inverse.get(), secret.data(), secret.size());
   Key key = !computed ? nullptr
                       : key_of({{OSSL_PKEY_PARAM_RSA_N, modulus.data(), modulus.size()},
                                 {OSSL_PKEY_PARAM_RSA_E, e, static_cast<std::size_t>(exp_size)},

@@ -85,9 +85,11 @@ TEST(Crypto, AuthenticatedEncryption) {  // NIST GCM test case 3 without associa
       "ba637b391aafd255");
   Bytes sealed(text.size()), opened(text.size());
   sgx_aes_gcm_128bit_tag_t tag;
-  ASSERT_EQ(sgx_rijndael128GCM_encrypt(&key, text.data(), 64, sealed.data(), iv.data(), 12, nullptr, 0, &tag), SGX_SUCCESS);
+  ASSERT_EQ(sgx_rijndael128GCM_encrypt(&key, text.data(), 64, sealed.data(), iv.data(), 12, nullptr, 0, &tag),
+            SGX_SUCCESS);
   EXPECT_EQ(hex(tag), "4d5c2af327cd64a62cf35abd2ba6fab4");
-  ASSERT_EQ(sgx_rijndael128GCM_decrypt(&key, sealed.data(), 64, opened.data(), iv.data(), 12, nullptr, 0, &tag), SGX_SUCCESS);
+  ASSERT_EQ(sgx_rijndael128GCM_decrypt(&key, sealed.data(), 64, opened.data(), iv.data(), 12, nullptr, 0, &tag),
+            SGX_SUCCESS);
   EXPECT_EQ(opened, text);
   tag[3] ^= 1;
   EXPECT_EQ(sgx_rijndael128GCM_decrypt(&key, sealed.data(), 64, opened.data(), iv.data(), 12, nullptr, 0, &tag),
@@ -124,7 +126,8 @@ TEST(Crypto, CurveNumbersAreLittleEndian) {  // RFC 5903, 8.1
   ASSERT_EQ(sgx_ecc256_open_context(&curve), SGX_SUCCESS);
   sgx_ec256_dh_shared_t shared;
   ASSERT_EQ(sgx_ecc256_compute_shared_dhkey(&secret, &peer, &shared, curve), SGX_SUCCESS);
-  EXPECT_EQ(Bytes(shared.s, shared.s + 32), reversed("d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de"));
+  EXPECT_EQ(Bytes(shared.s, shared.s + 32),
+            reversed("d6840f6b42f6edafd13116e0e12565202fef8e9ece7dce03812464d04b9442de"));
   ASSERT_EQ(sgx_ecc256_calculate_pub_from_priv(&secret, &own), SGX_SUCCESS);
   EXPECT_EQ(Bytes(own.gx, own.gx + 32), reversed("dad0b65394221cf9b051e1feca5787d098dfe637fc90b9ef945d0c3772581180"));
 
@@ -176,7 +179,8 @@ TEST(Crypto, Rsa) {
 
   void *sealer = nullptr, *by_factors = nullptr, *by_exponent = nullptr;
   ASSERT_EQ(sgx_create_rsa_pub1_key(384, 4, n.data(), e.data(), &sealer), SGX_SUCCESS);
-  ASSERT_EQ(sgx_create_rsa_priv2_key(384, 4, e.data(), p.data(), q.data(), dmp1.data(), dmq1.data(), iqmp.data(), &by_factors),
+  ASSERT_EQ(sgx_create_rsa_priv2_key(384, 4, e.data(), p.data(), q.data(), dmp1.data(), dmq1.data(), iqmp.data(),
+                                     &by_factors),
             SGX_SUCCESS);
   ASSERT_EQ(sgx_create_rsa_priv1_key(384, 4, 384, n.data(), e.data(), d.data(), &by_exponent), SGX_SUCCESS);
   std::size_t size = 0;

@@ -36,8 +36,8 @@ constexpr std::array<sgx_edge_ecall_t, 5> kEcalls = {{{echo, "open", 0, 0},
                                                       {throws, "throws", 0, 0},
                                                       {keeps, "keeps", 0, 0}}};
 constexpr std::array<std::uint32_t, 1> kAllows = {kPrivate};
-constexpr std::array<sgx_edge_ocall_t, 2> kOcalls = {{{"allowing", kAllows.data(), kAllows.size(), 0},
-                                                      {"switchless", nullptr, 0, 1}}};
+constexpr std::array<sgx_edge_ocall_t, 2> kOcalls = {
+    {{"allowing", kAllows.data(), kAllows.size(), 0}, {"switchless", nullptr, 0, 1}}};
 
 class Edge : public ::testing::Test {
  protected:
@@ -50,7 +50,8 @@ class Edge : public ::testing::Test {
   std::int64_t call(std::uint64_t index, std::optional<std::uint64_t> nested_in = {}) {
     const std::array<std::byte, 4> input = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
     output_.fill(std::byte{0});
-    calls::IncomingCall incoming{.index = index, .input = input, .output = output_, .written = 0, .nested_in = nested_in};
+    calls::IncomingCall incoming{
+        .index = index, .input = input, .output = output_, .written = 0, .nested_in = nested_in};
     const std::int64_t status = serve_call(nullptr, incoming);
     written_ = incoming.written;
     return status;
@@ -75,7 +76,8 @@ TEST_F(Edge, RunsWhatThereIs) {
 }
 
 TEST_F(Edge, RefusesNumbersBeyondTheTable) {
-  for (const std::uint64_t index : {std::uint64_t{5}, std::uint64_t{0xffffffff}, kLibraryCalls + 7, ~std::uint64_t{0}}) {
+  for (const std::uint64_t index :
+       {std::uint64_t{5}, std::uint64_t{0xffffffff}, kLibraryCalls + 7, ~std::uint64_t{0}}) {
     EXPECT_EQ(call(index), SGX_ERROR_INVALID_FUNCTION) << index;
     EXPECT_EQ(written_, 0u);
   }

@@ -30,16 +30,28 @@ std::atomic<const Handlers*> handlers{nullptr};
 std::mutex changing;
 
 struct Place {
-  std::uint64_t sgx_cpu_context_t::*member;
+  std::uint64_t sgx_cpu_context_t::* member;
   int number;
 };
 constexpr std::array<Place, 18> kPlaces = {{
-    {&sgx_cpu_context_t::rax, REG_RAX}, {&sgx_cpu_context_t::rcx, REG_RCX}, {&sgx_cpu_context_t::rdx, REG_RDX},
-    {&sgx_cpu_context_t::rbx, REG_RBX}, {&sgx_cpu_context_t::rsp, REG_RSP}, {&sgx_cpu_context_t::rbp, REG_RBP},
-    {&sgx_cpu_context_t::rsi, REG_RSI}, {&sgx_cpu_context_t::rdi, REG_RDI}, {&sgx_cpu_context_t::r8, REG_R8},
-    {&sgx_cpu_context_t::r9, REG_R9},   {&sgx_cpu_context_t::r10, REG_R10}, {&sgx_cpu_context_t::r11, REG_R11},
-    {&sgx_cpu_context_t::r12, REG_R12}, {&sgx_cpu_context_t::r13, REG_R13}, {&sgx_cpu_context_t::r14, REG_R14},
-    {&sgx_cpu_context_t::r15, REG_R15}, {&sgx_cpu_context_t::rflags, REG_EFL}, {&sgx_cpu_context_t::rip, REG_RIP},
+    {&sgx_cpu_context_t::rax, REG_RAX},
+    {&sgx_cpu_context_t::rcx, REG_RCX},
+    {&sgx_cpu_context_t::rdx, REG_RDX},
+    {&sgx_cpu_context_t::rbx, REG_RBX},
+    {&sgx_cpu_context_t::rsp, REG_RSP},
+    {&sgx_cpu_context_t::rbp, REG_RBP},
+    {&sgx_cpu_context_t::rsi, REG_RSI},
+    {&sgx_cpu_context_t::rdi, REG_RDI},
+    {&sgx_cpu_context_t::r8, REG_R8},
+    {&sgx_cpu_context_t::r9, REG_R9},
+    {&sgx_cpu_context_t::r10, REG_R10},
+    {&sgx_cpu_context_t::r11, REG_R11},
+    {&sgx_cpu_context_t::r12, REG_R12},
+    {&sgx_cpu_context_t::r13, REG_R13},
+    {&sgx_cpu_context_t::r14, REG_R14},
+    {&sgx_cpu_context_t::r15, REG_R15},
+    {&sgx_cpu_context_t::rflags, REG_EFL},
+    {&sgx_cpu_context_t::rip, REG_RIP},
 }};
 
 void on_signal(int signal, siginfo_t*, void* context) {
@@ -48,7 +60,8 @@ void on_signal(int signal, siginfo_t*, void* context) {
     if (handler(*static_cast<const ucontext_t*>(context))) return;
   }
   sgx_exception_info_t info{};
-  for (const Place& place : kPlaces) info.cpu_context.*place.member = static_cast<std::uint64_t>(registers[place.number]);
+  for (const Place& place : kPlaces)
+    info.cpu_context.*place.member = static_cast<std::uint64_t>(registers[place.number]);
   info.exception_vector = static_cast<sgx_exception_vector_t>(registers[REG_TRAPNO]);
   info.exception_type =
       info.exception_vector == SGX_EXCEPTION_VECTOR_BP ? SGX_EXCEPTION_SOFTWARE : SGX_EXCEPTION_HARDWARE;

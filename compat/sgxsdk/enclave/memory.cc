@@ -71,7 +71,9 @@ int sgx_mm_dealloc(void* addr, size_t length) { return regions().release(number(
 int sgx_mm_modify_permissions(void* addr, size_t length, int prot) {
   return regions().protect(number(addr), length, prot);
 }
-int sgx_mm_modify_type(void* addr, size_t length, int type) { return regions().change_type(number(addr), length, type); }
+int sgx_mm_modify_type(void* addr, size_t length, int type) {
+  return regions().change_type(number(addr), length, type);
+}
 int sgx_mm_commit(void* addr, size_t length) { return regions().commit(number(addr), length); }
 int sgx_mm_commit_data(void* addr, size_t length, uint8_t* data, int prot) {
   return regions().commit_data(number(addr), length, data, prot);

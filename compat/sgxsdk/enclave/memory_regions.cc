@@ -86,7 +86,8 @@ int MemoryRegions::claim(std::uintptr_t address, std::size_t length, int flags, 
 }
 
 int MemoryRegions::set(std::uintptr_t address, Page& page, State state, int protection) {
-  if (::mprotect(pointer(address), kPage, machine_protection(protection)) != 0) return errno == ENOMEM ? ENOMEM : EFAULT;
+  if (::mprotect(pointer(address), kPage, machine_protection(protection)) != 0)
+    return errno == ENOMEM ? ENOMEM : EFAULT;
   page.state = state;
   page.protection = protection;
   return 0;

@@ -1,5 +1,5 @@
-// The regions of <sgx_mm.h>: which addresses are allocated, what each page is. Over the kernel's mmap and mprotect, which
-// inside an enclave are EAUG, EACCEPT, EMODPR, EMODPE and EMODT.
+// The regions of <sgx_mm.h>: which addresses are allocated, what each page is. Over the kernel's mmap and mprotect,
+// which inside an enclave are EAUG, EACCEPT, EMODPR, EMODPE and EMODT.
 #pragma once
 
 #include <cstddef>

@@ -79,9 +79,9 @@ TEST_F(Regions, StandWhereTheyAreAskedForOrNowhere) {
   std::uintptr_t again = 0;
   EXPECT_EQ(regions_.allocate(place, 2 * kPage, SGX_EMA_COMMIT_ON_DEMAND | SGX_EMA_FIXED, nullptr, nullptr, &again), 0);
   EXPECT_EQ(again, place);
-  EXPECT_EQ(regions_.allocate(std::uintptr_t{1} << 50, kPage, SGX_EMA_COMMIT_NOW | SGX_EMA_FIXED, nullptr, nullptr,
-                              &again),
-            EACCES);
+  EXPECT_EQ(
+      regions_.allocate(std::uintptr_t{1} << 50, kPage, SGX_EMA_COMMIT_NOW | SGX_EMA_FIXED, nullptr, nullptr, &again),
+      EACCES);
   std::uintptr_t aligned = 0;
   EXPECT_EQ(regions_.allocate(0, kPage, static_cast<int>(SGX_EMA_COMMIT_NOW | SGX_EMA_ALIGNMENT_16MB), nullptr, nullptr,
                               &aligned),
@@ -135,7 +135,7 @@ TEST_F(Regions, PermissionsHold) {
     ++s.writes;
     const std::uintptr_t page = info->maddr & ~(std::uintptr_t{kPage} - 1);
     return s.regions->protect(page, kPage, SGX_EMA_PROT_READ_WRITE) == 0 ? SGX_MM_EXCEPTION_CONTINUE_EXECUTION
-                                                                        : SGX_MM_EXCEPTION_CONTINUE_SEARCH;
+                                                                         : SGX_MM_EXCEPTION_CONTINUE_SEARCH;
   };
   const std::uintptr_t place = make(2, SGX_EMA_COMMIT_NOW, handler, &seen);
   byte(place) = 1;
@@ -166,7 +166,7 @@ TEST_F(Regions, HandlersBringPagesAndMayNestAndLeap) {
     const auto* data = reinterpret_cast<const std::uint8_t*>(loader.source);
     const std::uintptr_t page = info->maddr & ~(std::uintptr_t{kPage} - 1);
     return loader.regions->commit_data(page, kPage, data, SGX_EMA_PROT_READ) == 0 ? SGX_MM_EXCEPTION_CONTINUE_EXECUTION
-                                                                                 : SGX_MM_EXCEPTION_CONTINUE_SEARCH;
+                                                                                  : SGX_MM_EXCEPTION_CONTINUE_SEARCH;
   };
   const std::vector<std::uint8_t> data(kPage, 0x42);
   Loader inner{&regions_, reinterpret_cast<std::uintptr_t>(data.data()), 0};

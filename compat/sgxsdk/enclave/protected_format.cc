@@ -17,7 +17,8 @@ constexpr std::uint8_t kNonce[SGX_AESGCM_IV_SIZE] = {};
 
 sgx_status_t hash_name(std::string_view name, std::uint8_t (&hash)[32]) {
   name.remove_prefix(name.rfind('/') + 1);  // npos + 1 is 0
-  return sgx_sha256_msg(reinterpret_cast<const std::uint8_t*>(name.data()), static_cast<std::uint32_t>(name.size()), &hash);
+  return sgx_sha256_msg(reinterpret_cast<const std::uint8_t*>(name.data()), static_cast<std::uint32_t>(name.size()),
+                        &hash);
 }
 
 // What is authenticated besides the content: the header but for its tag.
@@ -108,8 +109,8 @@ sgx_status_t unprotect(const FileKey& key, std::string_view name, const std::vec
   if (const sgx_status_t status = content_key(key, header, derived); status != SGX_SUCCESS) return status;
   content.resize(size);
   const sgx_status_t status =
-      sgx_rijndael128GCM_decrypt(&derived, file.data() + sizeof(header), static_cast<std::uint32_t>(size), content.data(),
-                                 kNonce, sizeof(kNonce), along(header), kAlongSize, &header.tag);
+      sgx_rijndael128GCM_decrypt(&derived, file.data() + sizeof(header), static_cast<std::uint32_t>(size),
+                                 content.data(), kNonce, sizeof(kNonce), along(header), kAlongSize, &header.tag);
   wipe(derived, sizeof(derived));
   return status;
 }

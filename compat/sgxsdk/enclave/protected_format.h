@@ -1,7 +1,7 @@
 // How a protected file stands in the application's storage: a header, then the content, AES-128-GCM.
 //
-// Each writing has a key of its own: the first half of HMAC-SHA256(K, salt), K being the caller's key or EGETKEY's seal key
-// (MRSIGNER) for the header's KEYID; so the nonce is zero. Header and name are authenticated with the content.
+// Each writing has a key of its own: the first half of HMAC-SHA256(K, salt), K being the caller's key or EGETKEY's seal
+// key (MRSIGNER) for the header's KEYID; so the nonce is zero. Header and name are authenticated with the content.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +48,8 @@ struct FileKey {
 // `name` without folders is bound in. Content up to kMostProtected.
 [[nodiscard]] sgx_status_t protect(const FileKey& key, std::string_view name, const std::vector<std::uint8_t>& content,
                                    std::vector<std::uint8_t>& file);
-// Whether the file has a header at all: SGX_ERROR_FILE_NOT_SGX_FILE where not, SGX_ERROR_FILE_NAME_MISMATCH where it was
-// made under another name.
+// Whether the file has a header at all: SGX_ERROR_FILE_NOT_SGX_FILE where not, SGX_ERROR_FILE_NAME_MISMATCH where it
+// was made under another name.
 [[nodiscard]] sgx_status_t read_header(const std::vector<std::uint8_t>& file, std::string_view name,
                                        ProtectedHeader& header);
 // SGX_ERROR_MAC_MISMATCH: changed, or another key's.

@@ -26,7 +26,8 @@ int append(char* to, size_t room, size_t used, const char* from, size_t size) {
 
 extern "C" {
 
-// Copies into the application's memory. On processors that could leak stale buffers, the hardware clears them at the exit.
+// Copies into the application's memory. On processors that could leak stale buffers, the hardware clears them at the
+// exit.
 void* memcpy_verw(void* to, const void* from, size_t size) { return std::memcpy(to, from, size); }
 void* memmove_verw(void* to, const void* from, size_t size) { return std::memmove(to, from, size); }
 void* memset_verw(void* to, int byte, size_t size) { return std::memset(to, byte, size); }

@@ -1,5 +1,5 @@
-// <sgx_tseal.h>: AES-128-GCM under a key of EGETKEY, in the SDK's layout. Each blob has a key of its own, by a random KEYID,
-// so the nonce is zero.
+// <sgx_tseal.h>: AES-128-GCM under a key of EGETKEY, in the SDK's layout. Each blob has a key of its own, by a random
+// KEYID, so the nonce is zero.
 #include <algorithm>
 #include <cstring>
 
@@ -14,9 +14,9 @@ namespace {
 constexpr std::uint64_t kNeededFlags = SGX_FLAGS_INITTED | SGX_FLAGS_DEBUG;
 constexpr std::uint64_t kUsualFlags = 0xff0000000000000bULL;
 constexpr std::uint32_t kUsualMisc = 0xf0000000;
-constexpr std::uint16_t kKssPolicy =
-    SGX_KEYPOLICY_CONFIGID | SGX_KEYPOLICY_ISVFAMILYID | SGX_KEYPOLICY_ISVEXTPRODID;
-constexpr std::uint16_t kPolicies = SGX_KEYPOLICY_MRENCLAVE | SGX_KEYPOLICY_MRSIGNER | SGX_KEYPOLICY_NOISVPRODID | kKssPolicy;
+constexpr std::uint16_t kKssPolicy = SGX_KEYPOLICY_CONFIGID | SGX_KEYPOLICY_ISVFAMILYID | SGX_KEYPOLICY_ISVEXTPRODID;
+constexpr std::uint16_t kPolicies =
+    SGX_KEYPOLICY_MRENCLAVE | SGX_KEYPOLICY_MRSIGNER | SGX_KEYPOLICY_NOISVPRODID | kKssPolicy;
 constexpr std::uint8_t kNonce[SGX_SEAL_IV_SIZE] = {};
 
 struct Key {
@@ -99,7 +99,8 @@ sgx_status_t unseal(const sgx_sealed_data_t* blob, const Places& to) {
   const bool text_fits = text_size == 0 || (to.text != nullptr && *to.text_size >= text_size);
   const bool along_fits =
       along_size == 0 || to.along == nullptr || (to.along_size != nullptr && *to.along_size >= along_size);
-  if (!text_fits || !along_fits || !inside(to.text, text_size) || (to.along != nullptr && !inside(to.along, along_size))) {
+  if (!text_fits || !along_fits || !inside(to.text, text_size) ||
+      (to.along != nullptr && !inside(to.along, along_size))) {
     return SGX_ERROR_INVALID_PARAMETER;
   }
   Key key;

@@ -36,8 +36,8 @@ class Seal : public ::testing::Test {
   sgx_status_t unseal(std::vector<std::uint8_t>& blob) {
     text_.assign(64, '\0'), along_.assign(64, '\0');
     std::uint32_t text_size = 64, along_size = 64;
-    const sgx_status_t status = sgx_unseal_data(as_sealed(blob), reinterpret_cast<std::uint8_t*>(along_.data()), &along_size,
-                                                reinterpret_cast<std::uint8_t*>(text_.data()), &text_size);
+    const sgx_status_t status = sgx_unseal_data(as_sealed(blob), reinterpret_cast<std::uint8_t*>(along_.data()),
+                                                &along_size, reinterpret_cast<std::uint8_t*>(text_.data()), &text_size);
     text_.resize(text_size), along_.resize(along_size);
     return status;
   }

@@ -1,5 +1,5 @@
-// <sgx_thread.h>: over futexes, which the enclave kernel serves inside. The structures' members are used as the comments
-// below say; their initialisers are the SDK's.
+// <sgx_thread.h>: over futexes, which the enclave kernel serves inside. The structures' members are used as the
+// comments below say; their initialisers are the SDK's.
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/syscall.h>

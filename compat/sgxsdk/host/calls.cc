@@ -1,6 +1,6 @@
 // The outer half of <sgx_edger8r.h>, and the OCALLs that the SDK's own EDL files declare.
-#include <cerrno>
 #include <cpuid.h>
+#include <cerrno>
 
 #include <cstdio>
 #include <new>
@@ -137,8 +137,8 @@ int sgx_edge_reaches(sgx_enclave_id_t eid, const char* function, const char* par
   return 0;
 }
 
-// --- sgx_tstdc.edl and sgx_pthread.edl: of the SDK's own libraries inside. Coffer's sleep and wake in the enclave kernel,
-// so nobody inside waits for these.
+// --- sgx_tstdc.edl and sgx_pthread.edl: of the SDK's own libraries inside. Coffer's sleep and wake in the enclave
+// kernel, so nobody inside waits for these.
 void sgx_oc_cpuidex(int cpuinfo[4], int leaf, int subleaf) {
   __cpuid_count(leaf, subleaf, cpuinfo[0], cpuinfo[1], cpuinfo[2], cpuinfo[3]);
 }

@@ -19,7 +19,7 @@ struct RunningEnclave {
   Enclave enclave;
   std::uint32_t calls_at_once = 1;
   sgx_target_info_t target{};
-  std::atomic<std::uint32_t> calls{0};                        // that are inside
+  std::atomic<std::uint32_t> calls{0};                         // that are inside
   std::atomic<const sgx_edge_ocall_table_t*> ocalls{nullptr};  // of the last call, for the program's own threads
 
   // What a call gets whose enclave has gone: asked once how it ended.

@@ -7,6 +7,4 @@
 #include "sgx_key.h"
 #include "sgx_report.h"
 
-
-
 #endif

@@ -2,8 +2,8 @@
 #ifndef COFFER_SGXSDK_SGX_CAPABLE_H
 #define COFFER_SGXSDK_SGX_CAPABLE_H
 
-#include "sgx_error.h"
 #include "sgx_defs.h"
+#include "sgx_error.h"
 
 typedef enum _sgx_device_status_t {
   SGX_ENABLED,

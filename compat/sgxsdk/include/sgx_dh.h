@@ -43,10 +43,7 @@ typedef struct _sgx_dh_session_enclave_identity_t {
   sgx_prod_id_t isv_prod_id;
   sgx_isv_svn_t isv_svn;
 } sgx_dh_session_enclave_identity_t;
-typedef enum _sgx_dh_session_role_t {
-  SGX_DH_SESSION_INITIATOR,
-  SGX_DH_SESSION_RESPONDER
-} sgx_dh_session_role_t;
+typedef enum _sgx_dh_session_role_t { SGX_DH_SESSION_INITIATOR, SGX_DH_SESSION_RESPONDER } sgx_dh_session_role_t;
 /* The library's own. It wipes itself when a step fails. */
 typedef struct _sgx_dh_session_t {
   uint8_t sgx_dh_session[SGX_DH_SESSION_DATA_SIZE];

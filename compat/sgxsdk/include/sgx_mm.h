@@ -1,7 +1,7 @@
 /* Memory of a running enclave: reserve addresses, commit and give back pages, change what they permit (EDMM).
  *
- * Functions return 0 or an errno value. Addresses and lengths are multiples of 4096. Thread-safe; a page fault handler runs
- * on the thread that faulted, and may call them.
+ * Functions return 0 or an errno value. Addresses and lengths are multiples of 4096. Thread-safe; a page fault handler
+ * runs on the thread that faulted, and may call them.
  */
 #ifndef SGX_MM_H_
 #define SGX_MM_H_
@@ -31,16 +31,17 @@ typedef struct _sgx_pfinfo {
 
 /* Of a region, called for each page fault in it. What it returns: */
 #define SGX_MM_EXCEPTION_CONTINUE_EXECUTION (-1) /* the instruction runs again */
-#define SGX_MM_EXCEPTION_CONTINUE_SEARCH 0       /* not this handler's: a page that is committed on demand is committed, any
-                                                    other fault goes to the handlers of <sgx_trts_exception.h> */
+#define SGX_MM_EXCEPTION_CONTINUE_SEARCH                                        \
+  0 /* not this handler's: a page that is committed on demand is committed, any \
+       other fault goes to the handlers of <sgx_trts_exception.h> */
 typedef int (*sgx_enclave_fault_handler_t)(const sgx_pfinfo* pfinfo, void* private_data);
 
 /* How to allocate: exactly one of the first three. */
 #define SGX_EMA_ALLOC_FLAGS_SHIFT 0
 #define SGX_EMA_ALLOC_FLAGS(n) ((n) << SGX_EMA_ALLOC_FLAGS_SHIFT)
 #define SGX_EMA_ALLOC_FLAGS_MASK SGX_EMA_ALLOC_FLAGS(0xFF)
-#define SGX_EMA_RESERVE SGX_EMA_ALLOC_FLAGS(0x1)          /* addresses alone; to be allocated again with one of the next */
-#define SGX_EMA_COMMIT_NOW SGX_EMA_ALLOC_FLAGS(0x2)       /* with pages */
+#define SGX_EMA_RESERVE SGX_EMA_ALLOC_FLAGS(0x1)    /* addresses alone; to be allocated again with one of the next */
+#define SGX_EMA_COMMIT_NOW SGX_EMA_ALLOC_FLAGS(0x2) /* with pages */
 #define SGX_EMA_COMMIT_ON_DEMAND SGX_EMA_ALLOC_FLAGS(0x4) /* with pages as they are touched */
 #define SGX_EMA_GROWSDOWN SGX_EMA_ALLOC_FLAGS(0x10)       /* accepted; the order of commits is free here */
 #define SGX_EMA_GROWSUP SGX_EMA_ALLOC_FLAGS(0x20)         /* the same */
@@ -71,8 +72,8 @@ typedef int (*sgx_enclave_fault_handler_t)(const sgx_pfinfo* pfinfo, void* priva
 #define SGX_EMA_PROT_READ_EXEC (SGX_EMA_PROT_READ | SGX_EMA_PROT_EXEC)
 #define SGX_EMA_PROT_MASK (SGX_EMA_PROT_READ_WRITE | SGX_EMA_PROT_EXEC)
 
-/* A region at `addr`, or where there is room. Only on success is *out_addr written. EEXIST: SGX_EMA_FIXED, and something is
- * there; EACCES: outside the enclave; EINVAL: flags, sizes, alignment; ENOMEM. */
+/* A region at `addr`, or where there is room. Only on success is *out_addr written. EEXIST: SGX_EMA_FIXED, and
+ * something is there; EACCES: outside the enclave; EINVAL: flags, sizes, alignment; ENOMEM. */
 int sgx_mm_alloc(void* addr, size_t length, int flags, sgx_enclave_fault_handler_t handler, void* handler_private,
                  void** out_addr);
 /* Gives pages back and keeps the addresses. EINVAL: not all of it is allocated. */
@@ -82,13 +83,13 @@ int sgx_mm_dealloc(void* addr, size_t length);
 /* SGX_EMA_PROT_*. EINVAL: not all of it is allocated and committed. EACCES: pages that are not regular ones; write and
  * execute at once. */
 int sgx_mm_modify_permissions(void* addr, size_t length, int prot);
-/* Of one page that may be read and written, SGX_EMA_PAGE_TYPE_TCS: the program can no longer touch it. EACCES: the page is
- * another; EPERM: another type. */
+/* Of one page that may be read and written, SGX_EMA_PAGE_TYPE_TCS: the program can no longer touch it. EACCES: the page
+ * is another; EPERM: another type. */
 int sgx_mm_modify_type(void* addr, size_t length, int type);
 /* Commits what is not. EINVAL: not all of it is allocated, or it is only reserved. */
 int sgx_mm_commit(void* addr, size_t length);
-/* Commits pages with this content, which stands in the enclave, and these permissions. EACCES: a page is committed already,
- * or only reserved; EINVAL: not all of it is allocated. */
+/* Commits pages with this content, which stands in the enclave, and these permissions. EACCES: a page is committed
+ * already, or only reserved; EINVAL: not all of it is allocated. */
 int sgx_mm_commit_data(void* addr, size_t length, uint8_t* data, int prot);
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
 #ifndef COFFER_SGXSDK_SGX_SPINLOCK_H
 #define COFFER_SGXSDK_SGX_SPINLOCK_H
 
-#include "sgx_defs.h"
 #include <stdint.h>
+#include "sgx_defs.h"
 
 typedef volatile uint32_t sgx_spinlock_t;
 #define SGX_SPINLOCK_INITIALIZER 0

@@ -161,8 +161,8 @@ sgx_status_t SGXAPI sgx_rijndael128GCM_decrypt(const sgx_aes_gcm_128bit_key_t* p
                                                const sgx_aes_gcm_128bit_tag_t* p_in_mac);
 /* The same with keys of 16 or 32 bytes. */
 sgx_status_t sgx_aes_gcm_encrypt(const uint8_t* p_key, uint32_t key_len, const uint8_t* p_src, uint32_t src_len,
-                                 uint8_t* p_dst, uint8_t* p_iv, uint32_t iv_len, const uint8_t* p_aad,
-                                 uint32_t aad_len, sgx_aes_gcm_128bit_tag_t* p_out_mac);
+                                 uint8_t* p_dst, uint8_t* p_iv, uint32_t iv_len, const uint8_t* p_aad, uint32_t aad_len,
+                                 sgx_aes_gcm_128bit_tag_t* p_out_mac);
 sgx_status_t sgx_aes_gcm_decrypt(const uint8_t* p_key, uint32_t key_len, const uint8_t* p_src, uint32_t src_len,
                                  uint8_t* p_dst, const uint8_t* p_iv, uint32_t iv_len, const uint8_t* p_aad,
                                  uint32_t aad_len, const sgx_aes_gcm_128bit_tag_t* p_in_mac);
@@ -183,8 +183,8 @@ sgx_status_t SGXAPI sgx_aes_ctr_decrypt(const sgx_aes_ctr_128bit_key_t* p_key, c
                                         uint8_t* p_dst);
 
 /* --- Message authentication. */
-sgx_status_t SGXAPI sgx_rijndael128_cmac_msg(const sgx_cmac_128bit_key_t* p_key, const uint8_t* p_src,
-                                             uint32_t src_len, sgx_cmac_128bit_tag_t* p_mac);
+sgx_status_t SGXAPI sgx_rijndael128_cmac_msg(const sgx_cmac_128bit_key_t* p_key, const uint8_t* p_src, uint32_t src_len,
+                                             sgx_cmac_128bit_tag_t* p_mac);
 sgx_status_t SGXAPI sgx_cmac128_init(const sgx_cmac_128bit_key_t* p_key, sgx_cmac_state_handle_t* p_cmac_handle);
 sgx_status_t SGXAPI sgx_cmac128_update(const uint8_t* p_src, uint32_t src_len, sgx_cmac_state_handle_t cmac_handle);
 sgx_status_t SGXAPI sgx_cmac128_final(sgx_cmac_state_handle_t cmac_handle, sgx_cmac_128bit_tag_t* p_hash);

@@ -1,4 +1,5 @@
-/* Mutexes, readers-writer locks, condition variables. Inside. They sleep in the enclave kernel, so they need no OCALLs. */
+/* Mutexes, readers-writer locks, condition variables. Inside. They sleep in the enclave kernel, so they need no OCALLs.
+ */
 #ifndef COFFER_SGXSDK_SGX_THREAD_H
 #define COFFER_SGXSDK_SGX_THREAD_H
 
@@ -36,19 +37,23 @@ typedef struct _sgx_thread_cond_t {
 
 #define SGX_THREAD_MUTEX_NONRECURSIVE 0x01
 #define SGX_THREAD_MUTEX_RECURSIVE 0x02
-#define SGX_THREAD_NONRECURSIVE_MUTEX_INITIALIZER \
-  { 0, SGX_THREAD_MUTEX_NONRECURSIVE, 0, SGX_THREAD_T_NULL, {SGX_THREAD_T_NULL, SGX_THREAD_T_NULL} }
-#define SGX_THREAD_RECURSIVE_MUTEX_INITIALIZER \
-  { 0, SGX_THREAD_MUTEX_RECURSIVE, 0, SGX_THREAD_T_NULL, {SGX_THREAD_T_NULL, SGX_THREAD_T_NULL} }
-#define SGX_THREAD_MUTEX_INITIALIZER SGX_THREAD_NONRECURSIVE_MUTEX_INITIALIZER
-#define SGX_THREAD_LOCK_INITIALIZER                                            \
-  {                                                                            \
-    0, 0, 0, SGX_THREAD_T_NULL, {SGX_THREAD_T_NULL, SGX_THREAD_T_NULL}, {      \
-      SGX_THREAD_T_NULL, SGX_THREAD_T_NULL                                     \
-    }                                                                          \
+#define SGX_THREAD_NONRECURSIVE_MUTEX_INITIALIZER                                                    \
+  {                                                                                                  \
+    0, SGX_THREAD_MUTEX_NONRECURSIVE, 0, SGX_THREAD_T_NULL, { SGX_THREAD_T_NULL, SGX_THREAD_T_NULL } \
   }
-#define SGX_THREAD_COND_INITIALIZER \
-  { 0, { SGX_THREAD_T_NULL, SGX_THREAD_T_NULL } }
+#define SGX_THREAD_RECURSIVE_MUTEX_INITIALIZER                                                    \
+  {                                                                                               \
+    0, SGX_THREAD_MUTEX_RECURSIVE, 0, SGX_THREAD_T_NULL, { SGX_THREAD_T_NULL, SGX_THREAD_T_NULL } \
+  }
+#define SGX_THREAD_MUTEX_INITIALIZER SGX_THREAD_NONRECURSIVE_MUTEX_INITIALIZER
+#define SGX_THREAD_LOCK_INITIALIZER                                                                              \
+  {                                                                                                              \
+    0, 0, 0, SGX_THREAD_T_NULL, {SGX_THREAD_T_NULL, SGX_THREAD_T_NULL}, { SGX_THREAD_T_NULL, SGX_THREAD_T_NULL } \
+  }
+#define SGX_THREAD_COND_INITIALIZER             \
+  {                                             \
+    0, { SGX_THREAD_T_NULL, SGX_THREAD_T_NULL } \
+  }
 
 /* No attributes are known: give NULL. */
 typedef struct _sgx_thread_mutex_attr_t {

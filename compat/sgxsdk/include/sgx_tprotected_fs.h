@@ -1,10 +1,10 @@
 /* Files that only the enclave can read, kept by the application. Inside; link libsgx_tprotected_fs, import
  * sgx_tprotected_fs.edl, and link libsgx_uprotected_fs outside.
  *
- * A file is encrypted and authenticated as a whole, under a key of its own each time it is written, and bound to its name
- * (without folders). It stands in the enclave's memory while it is open, up to 1 GiB, and is written whole by sgx_fflush()
- * and sgx_fclose(), in a step that a crash does not tear. Whether it is the newest version is not known. The format is
- * Coffer's own. Two threads may use one file; opening it twice for writing keeps what is written last. */
+ * A file is encrypted and authenticated as a whole, under a key of its own each time it is written, and bound to its
+ * name (without folders). It stands in the enclave's memory while it is open, up to 1 GiB, and is written whole by
+ * sgx_fflush() and sgx_fclose(), in a step that a crash does not tear. Whether it is the newest version is not known.
+ * The format is Coffer's own. Two threads may use one file; opening it twice for writing keeps what is written last. */
 #ifndef COFFER_SGXSDK_SGX_TPROTECTED_FS_H
 #define COFFER_SGXSDK_SGX_TPROTECTED_FS_H
 
@@ -35,9 +35,9 @@
 extern "C" {
 #endif
 
-/* mode: r, w, a, each with + and b. `key` is the caller's; NULL and sgx_fopen_auto_key(): the enclave's signer's (EGETKEY,
- * MRSIGNER). NULL: see errno: an error of the application's (ENOENT ...), EINVAL, ENOMEM, or SGX_ERROR_FILE_NOT_SGX_FILE,
- * SGX_ERROR_FILE_NAME_MISMATCH, SGX_ERROR_MAC_MISMATCH (changed, or another key's). */
+/* mode: r, w, a, each with + and b. `key` is the caller's; NULL and sgx_fopen_auto_key(): the enclave's signer's
+ * (EGETKEY, MRSIGNER). NULL: see errno: an error of the application's (ENOENT ...), EINVAL, ENOMEM, or
+ * SGX_ERROR_FILE_NOT_SGX_FILE, SGX_ERROR_FILE_NAME_MISMATCH, SGX_ERROR_MAC_MISMATCH (changed, or another key's). */
 SGX_FILE* SGXAPI sgx_fopen(const char* filename, const char* mode, const sgx_key_128bit_t* key);
 SGX_FILE* SGXAPI sgx_fopen_auto_key(const char* filename, const char* mode);
 SGX_FILE* SGXAPI sgx_fopen_ex(const char* filename, const char* mode, const sgx_key_128bit_t* key,

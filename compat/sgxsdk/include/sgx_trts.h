@@ -2,10 +2,10 @@
 #ifndef COFFER_SGXSDK_SGX_TRTS_H
 #define COFFER_SGXSDK_SGX_TRTS_H
 
-#include "sgx_error.h"
 #include <stddef.h>
-#include "sgx_defs.h"
 #include <stdint.h>
+#include "sgx_defs.h"
+#include "sgx_error.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,8 +2,8 @@
 #ifndef COFFER_SGXSDK_SGX_TRTS_EXCEPTION_H
 #define COFFER_SGXSDK_SGX_TRTS_EXCEPTION_H
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "sgx_defs.h"
 
 #define EXCEPTION_CONTINUE_SEARCH 0

@@ -4,10 +4,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "sgx_key.h"
-#include "sgx_error.h"
-#include "sgx_defs.h"
 #include "sgx_attributes.h"
+#include "sgx_defs.h"
+#include "sgx_error.h"
+#include "sgx_key.h"
 #include "sgx_tcrypto.h"
 
 #define SGX_SEAL_TAG_SIZE SGX_AESGCM_MAC_SIZE
@@ -49,7 +49,8 @@ sgx_status_t SGXAPI sgx_seal_data_ex(const uint16_t key_policy, const sgx_attrib
                                      const uint8_t* p_additional_MACtext, const uint32_t text2encrypt_length,
                                      const uint8_t* p_text2encrypt, const uint32_t sealed_data_size,
                                      sgx_sealed_data_t* p_sealed_data);
-/* SGX_ERROR_MAC_MISMATCH: changed, or not for this enclave or platform. The lengths go in as room, come out as sizes. */
+/* SGX_ERROR_MAC_MISMATCH: changed, or not for this enclave or platform. The lengths go in as room, come out as sizes.
+ */
 sgx_status_t SGXAPI sgx_unseal_data(const sgx_sealed_data_t* p_sealed_data, uint8_t* p_additional_MACtext,
                                     uint32_t* p_additional_MACtext_length, uint8_t* p_decrypted_text,
                                     uint32_t* p_decrypted_text_length);

@@ -2,13 +2,13 @@
 #ifndef COFFER_SGXSDK_SGX_URTS_H
 #define COFFER_SGXSDK_SGX_URTS_H
 
+#include <stddef.h>
 #include "sgx_attributes.h"
-#include "sgx_error.h"
-#include "sgx_eid.h"
 #include "sgx_defs.h"
+#include "sgx_eid.h"
+#include "sgx_error.h"
 #include "sgx_key.h"
 #include "sgx_report.h"
-#include <stddef.h>
 
 #define MAX_EX_FEATURES_COUNT 32
 #define SGX_CREATE_ENCLAVE_EX_PCL_BIT_IDX 0
@@ -52,7 +52,8 @@ const char coffer_libexec_folder[] = __FILE__ "/../../../../../libexec/coffer";
  * that. `launch_token`, `launch_token_updated`, `misc_attr` may be NULL.
  *
  * SGX_ERROR_ENCLAVE_FILE_ACCESS: no such file; _INVALID_ENCLAVE: no image; _INVALID_SIGNATURE; _NDEBUG_ENCLAVE: debug
- * asked for and forbidden by DisableDebug; _ENCLAVE_CRASHED: a constructor failed. A line on standard error says more. */
+ * asked for and forbidden by DisableDebug; _ENCLAVE_CRASHED: a constructor failed. A line on standard error says more.
+ */
 sgx_status_t SGXAPI sgx_create_enclave(const char* file_name, const int debug, sgx_launch_token_t* launch_token,
                                        int* launch_token_updated, sgx_enclave_id_t* enclave_id,
                                        sgx_misc_attribute_t* misc_attr);
@@ -68,7 +69,8 @@ sgx_status_t SGXAPI sgx_create_enclave_from_buffer_ex(uint8_t* buffer, size_t bu
                                                       const uint32_t ex_features, const void* ex_features_p[32]);
 /* Runs the enclave's destructors and ends it. No call may be in progress. */
 sgx_status_t SGXAPI sgx_destroy_enclave(const sgx_enclave_id_t enclave_id);
-/* Memory for [user_check] pointers: the enclave reaches it wherever it runs. NULL where there is none left. Coffer's own. */
+/* Memory for [user_check] pointers: the enclave reaches it wherever it runs. NULL where there is none left. Coffer's
+ * own. */
 void* SGXAPI sgx_urts_shared_malloc(const sgx_enclave_id_t enclave_id, size_t size);
 void SGXAPI sgx_urts_shared_free(const sgx_enclave_id_t enclave_id, void* memory);
 /* What other enclaves target to make reports that this enclave can check. */

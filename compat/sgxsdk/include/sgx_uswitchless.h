@@ -3,9 +3,9 @@
 #define COFFER_SGXSDK_SGX_USWITCHLESS_H
 
 #include <stdint.h>
-#include "sgx_error.h"
-#include "sgx_eid.h"
 #include "sgx_defs.h"
+#include "sgx_eid.h"
+#include "sgx_error.h"
 
 typedef enum {
   SGX_USWITCHLESS_WORKER_TYPE_UNTRUSTED,
@@ -39,9 +39,6 @@ typedef struct {
   uint64_t retries_before_sleep;
   sgx_uswitchless_worker_callback_t callback_func[_SGX_USWITCHLESS_WORKER_EVENT_NUM];
 } sgx_uswitchless_config_t;
-#define SGX_USWITCHLESS_CONFIG_INITIALIZER \
-  {                                        \
-    0, 1, 1, 0, 0, { 0 }                   \
-  }
+#define SGX_USWITCHLESS_CONFIG_INITIALIZER {0, 1, 1, 0, 0, {0}}
 
 #endif

@@ -95,7 +95,8 @@ Result<void> apply(const tinyxml2::XMLElement& element, std::string_view file, E
   };
   const auto found = keys().find(name);
   if (found == keys().end()) {
-    config.warnings.push_back(fmt::format("{}:{}: {} is not known and has no effect", file, element.GetLineNum(), name));
+    config.warnings.push_back(
+        fmt::format("{}:{}: {} is not known and has no effect", file, element.GetLineNum(), name));
     return {};
   }
   const Key& key = found->second;
@@ -133,8 +134,8 @@ Result<EnclaveConfig> parse_enclave_config(std::string_view xml, std::string_vie
   for (const auto* element = root->FirstChildElement(); element != nullptr; element = element->NextSiblingElement()) {
     if (auto applied = apply(*element, file_name, config); !applied) return std::unexpected(applied.error());
   }
-  const bool ids = (config.family_high | config.family_low | config.extended_product_high |
-                    config.extended_product_low) != 0;
+  const bool ids =
+      (config.family_high | config.family_low | config.extended_product_high | config.extended_product_low) != 0;
   if (ids && !config.key_separation) {
     return input_error(fmt::format("{}: ISVFAMILYID and ISVEXTPRODID need <EnableKSS>1</EnableKSS>", file_name));
   }
@@ -149,7 +150,7 @@ Result<EnclaveConfig> read_enclave_config(const std::filesystem::path& path) {
 }
 
 image::Settings image_settings(const EnclaveConfig& config) {
-  constexpr std::uint32_t kProgramThreads = 16;             // that programs start, and one that waits for calls
+  constexpr std::uint32_t kProgramThreads = 16;  // that programs start, and one that waits for calls
   constexpr std::uint64_t kMainStack = std::uint64_t{1} << 20;
   constexpr std::uint64_t kLibraries = std::uint64_t{64} << 20;  // the C and C++ libraries' own, and large files
   image::Settings settings;

@@ -1,8 +1,8 @@
 // Enclave.config.xml: the settings of an enclave of the Intel SGX SDK, and what they are in an image of Coffer's.
 //
 // Threads: TCSNum is how many calls can be inside at once; the image has more threads than that, for those that the
-// program starts. HeapMaxSize bounds what programs of the SDK allocate; an image's heap holds stacks, mappings and the C
-// library's own as well, so it gets room for those on top. Sizes below what a program needs to start are raised.
+// program starts. HeapMaxSize bounds what programs of the SDK allocate; an image's heap holds stacks, mappings and the
+// C library's own as well, so it gets room for those on top. Sizes below what a program needs to start are raised.
 #pragma once
 
 #include <cstdint>

@@ -61,7 +61,8 @@ TEST(EnclaveConfig, KeySeparation) {
 TEST(EnclaveConfig, WarnsAboutWhatHasNoEffect) {
   auto config = parse_enclave_config(document("<Colour>3</Colour>\n<PKRU>1</PKRU>\n<AMX>0</AMX>"), "e.xml");
   ASSERT_TRUE(config);
-  EXPECT_THAT(config->warnings, ElementsAre("e.xml:2: Colour is not known and has no effect", HasSubstr("e.xml:3: PKRU")));
+  EXPECT_THAT(config->warnings,
+              ElementsAre("e.xml:2: Colour is not known and has no effect", HasSubstr("e.xml:3: PKRU")));
 }
 
 TEST(EnclaveConfig, RefusesWithPlaceAndReason) {

@@ -12,7 +12,7 @@ enum class Need { kNo, kMay, kMust };
 
 struct OptionRule {
   std::string_view name;
-  std::string SignOptions::*place;
+  std::string SignOptions::* place;
   std::array<Need, 4> need;  // by verb: sign, gendata, catsig, dump
 };
 

@@ -19,8 +19,8 @@ struct SignOptions {
   bool resign = false;
 };
 
-// Arguments after the program's name. Input error: an unknown or repeated option, a missing value, an option that the verb
-// does not take, a required one that is absent.
+// Arguments after the program's name. Input error: an unknown or repeated option, a missing value, an option that the
+// verb does not take, a required one that is absent.
 [[nodiscard]] Result<SignOptions> parse_sign_options(std::span<const std::string_view> arguments);
 
 [[nodiscard]] std::string_view sign_usage();

@@ -73,7 +73,8 @@ Result<std::vector<std::byte>> image_to_sign(const SignOptions& options, std::ui
   if (!content) return content;
   const bool made_before = image::CofferImage::recognises(*content);
   if (made_before && !options.resign) {
-    return input_error(options.enclave + " is signed already; give the unsigned enclave, or -resign to replace its signature");
+    return input_error(options.enclave +
+                       " is signed already; give the unsigned enclave, or -resign to replace its signature");
   }
   if (made_before) {
     if (auto parsed = image::CofferImage::parse(*content, options.enclave); !parsed) {
