@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
@@ -91,6 +92,21 @@ oe_result_t import_deep_copy(oe_enclave_t& enclave, std::span<std::byte> output)
   return copy == nullptr ? OE_OUT_OF_MEMORY : OE_OK;
 }
 
+// And the other way: what an OCALL's generated code packed with malloc() goes to memory that the enclave reaches, which
+// takes it from there.
+bool export_deep_copy(oe_enclave_t& enclave, std::span<std::byte> output) {
+  ReturnHead head;
+  if (enclave.shares_all_memory || output.size() < sizeof(head)) return true;
+  std::memcpy(&head, output.data(), sizeof(head));
+  if (head.deep_copy == nullptr) return true;
+  void* shared = enclave.enclave.allocate_shared(std::max<std::size_t>(head.deep_copy_size, 1));
+  if (shared != nullptr) std::memcpy(shared, head.deep_copy, head.deep_copy_size);
+  std::free(head.deep_copy);
+  head.deep_copy = static_cast<std::uint8_t*>(shared);
+  std::memcpy(output.data(), &head, sizeof(head));
+  return shared != nullptr;
+}
+
 CallResult serve_log(const HostCall& call) {
   LogLevel head;
   if (call.input.size() < sizeof(head)) return {OE_INVALID_PARAMETER, 0};
@@ -139,6 +155,8 @@ CallResult serve_host_call(oe_enclave_t& enclave, const HostCall& call) {
   enclave.ocalls[call.index](reinterpret_cast<const std::uint8_t*>(call.input.data()), call.input.size(),
                              reinterpret_cast<std::uint8_t*>(call.output.data()), call.output.size(), &written);
   std::fflush(stdout);
+  if (!export_deep_copy(enclave, call.output.first(std::min(written, call.output.size()))))
+    return {OE_OUT_OF_MEMORY, 0};
   // One that refuses its arguments has said why at the beginning of the output.
   if (written == 0) written = std::min(call.output.size(), sizeof(std::uint32_t));
   return {OE_OK, std::min(written, call.output.size())};

@@ -82,6 +82,18 @@ int ask_host(int number) {
   return answer(&got, number) == OE_OK ? got : -1;
 }
 
+// A structure with a buffer, which the host makes.
+int read_host_blob(size_t size) {
+  blob_t blob{};
+  if (fill_blob(&blob, size) != OE_OK) return 1;
+  if (blob.size != size || (size != 0 && !oe_is_within_enclave(blob.data, size))) return 2;
+  for (size_t i = 0; i < size; ++i) {
+    if (blob.data[i] != static_cast<uint8_t>(i * 3)) return 3;
+  }
+  free(blob.data);
+  return 0;
+}
+
 uint64_t constructed() { return constructed_first.told_host; }
 void promise_farewell() {
   std::atexit([] { farewell(); });

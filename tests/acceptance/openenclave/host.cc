@@ -44,6 +44,9 @@ void calls(oe_enclave_t* enclave) {
   CHECK(constructed(enclave, &told) == OE_OK && told == OE_OK);
   int got = 0;
   CHECK(ask_host(enclave, &got, 20) == OE_OK && got == 40);
+  for (const size_t size : {size_t{1}, size_t{1000}, size_t{100000}}) {
+    CHECK(read_host_blob(enclave, &got, size) == OE_OK && got == 0);
+  }
   reentered = enclave;
   CHECK(ask_host(enclave, &got, 1) == OE_OK && got == 2 && reentry == OE_REENTRANT_ECALL);
   reentered = nullptr;
@@ -172,6 +175,11 @@ int answer(int number) {
   char result[8];
   if (reentered != nullptr) reentry = reverse(reentered, &length, "x", result, sizeof(result));
   return 2 * number;
+}
+void fill_blob(blob_t* blob, size_t size) {
+  blob->data = static_cast<uint8_t*>(malloc(size));
+  blob->size = size;
+  for (size_t i = 0; i < size; ++i) blob->data[i] = static_cast<uint8_t>(i * 3);
 }
 void note_construction() { ++constructions; }
 void farewell() { ++farewells; }
