@@ -11,6 +11,7 @@
 #include "boundary/calls.h"
 #include "host/answer.h"
 #include "host/debugger/symbol_list.h"
+#include "host/enclave_order.h"
 #include "host/image/network_rules.h"
 
 namespace coffer::host {
@@ -183,7 +184,9 @@ Runtime::Pause Runtime::drive(std::uint32_t thread, Registers& registers) {
 
 Runtime::Pause Runtime::carry(std::uint32_t thread, Registers& registers) {
   while (true) {
+    before_the_enclave(rung_.get());
     auto entered = rung_->enter(thread, registers);
+    after_the_enclave(rung_.get());
     if (!entered || (entered->dead && entered->death.signal == 0)) {
       end_lost();
       return Pause::kThreadOver;

@@ -221,7 +221,8 @@ Result<void> Runtime::use_switchless(const Switchless& workers) {
           .call = [this](std::uint64_t index, std::span<const std::byte> input,
                          std::span<std::byte> output) { return call(index, input, output); },
           .reaches = [this](std::uint64_t address, std::uint64_t size) { return rung_->reaches(address, size); },
-          .ended = [this] { return phase_.load(std::memory_order_relaxed) == Phase::kEnded; }});
+          .ended = [this] { return phase_.load(std::memory_order_relaxed) == Phase::kEnded; },
+          .enclave = rung_.get()});
   if (auto begun = service->begin(); !begun) {
     service->stop();
     return begun;

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <new>
 
+#include "host/enclave_order.h"
+
 namespace coffer::host {
 
 using boundary::SlotState;
@@ -107,6 +109,7 @@ bool SwitchlessService::somebody_looks() {
 std::optional<CallResult> SwitchlessService::call(std::uint64_t index, std::span<const std::byte> input,
                                                   std::span<std::byte> output) {
   if (input.size() > kMostBytes || output.size() > kMostBytes) return std::nullopt;
+  before_the_enclave(links_.enclave);
   SwitchlessSlot* slot =
       boundary::post(*ecalls_, index, number(input.data()), input.size() | output.size() << 32, number(output.data()));
   const auto yield = [this] {
@@ -117,6 +120,7 @@ std::optional<CallResult> SwitchlessService::call(std::uint64_t index, std::span
     enclave_workers_->missed();
     return std::nullopt;
   }
+  after_the_enclave(links_.enclave);
   const CallResult result{slot->status, std::min<std::uint64_t>(slot->written, output.size())};
   slot->state.store(SlotState::kFree, std::memory_order_release);
   return result;
@@ -155,7 +159,9 @@ void SwitchlessService::serve_ocalls() {
       __builtin_ia32_pause();
       continue;
     }
+    after_the_enclave(links_.enclave);
     const CallResult result = serve(*slot);
+    before_the_enclave(links_.enclave);
     slot->status = result.status;
     slot->written = result.written;
     slot->state.store(SlotState::kDone, std::memory_order_release);

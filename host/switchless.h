@@ -46,7 +46,8 @@ class SwitchlessService {
     std::function<CallResult(const HostCall&)> answer;  // an OCALL
     std::function<Result<CallResult>(std::uint64_t, std::span<const std::byte>, std::span<std::byte>)> call;
     std::function<bool(std::uint64_t address, std::uint64_t size)> reaches;
-    std::function<bool()> ended;  // the enclave
+    std::function<bool()> ended;    // the enclave
+    const void* enclave = nullptr;  // host/enclave_order.h
   };
   // `memory`: two queues' worth, in memory that the enclave reaches, aligned to 64; the caller's to give back after
   // stop().
