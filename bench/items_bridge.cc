@@ -148,11 +148,11 @@ Result<std::vector<Row>> buffers(Bench& bench, RungKind rung) {
     const int batch = size == 4096 ? 200 : 10;
     for (const Direction& direction : directions()) {
       const auto best = sample_by_turns(
-          bench.budget(1.5), [&] { return direction.measure(loaded->enclave, data, size, batch); },
+          bench.budget(0.8), [&] { return direction.measure(loaded->enclave, data, size, batch); },
           [&] { return direction.measure(loaded->enclave, data, 0, batch); });
       if (!best) return std::unexpected(best.error());
       const auto needed = [&] { return time_needed(direction.needed, data, by_way_of, to, batch); };
-      const auto plain = sample_by_turns(bench.budget(0.5), needed, needed);
+      const auto plain = sample_by_turns(bench.budget(0.3), needed, needed);
       if (!plain) return std::unexpected(plain.error());
       const double own = std::max(best->ours - best->theirs, 1.0);
       rows.push_back(
