@@ -50,16 +50,6 @@ const char* usual_words(coffer_edge_status status) {
   return "the other side gave a status that there is none of";
 }
 
-coffer_edge_status lost(const Enclave& enclave, const char* name) {
-  std::string& words = last_words();
-  words = std::string("the enclave ended in ") + name + "()";
-  if (const auto status = enclave.exit_status()) {
-    words += status->signal != 0 ? ": signal " + std::to_string(status->signal) + " " + status->detail
-                                 : ", with exit status " + std::to_string(status->code);
-  }
-  return COFFER_EDGE_LOST;
-}
-
 }  // namespace
 
 CallResult host::answer_edge_call(const std::atomic<const coffer_edge_ocall_table*>& edge, const HostCall& call) {
@@ -93,8 +83,9 @@ coffer_edge_status coffer_edge_begin(coffer_edge_enclave* enclave, size_t input_
   return COFFER_EDGE_OK;
 }
 
-coffer_edge_status coffer_edge_call(coffer_edge_enclave* handle, uint32_t function, const char* name, bool switchless,
-                                    const coffer_edge_ocall_table* ocalls, coffer_edge_blocks* blocks) {
+coffer_edge_status coffer_edge_call(coffer_edge_enclave* handle, uint32_t function, const char* /*name*/,
+                                    bool switchless, const coffer_edge_ocall_table* ocalls,
+                                    coffer_edge_blocks* blocks) {
   coffer::Enclave& enclave = coffer::enclave_of(handle);
   coffer::last_words().clear();
   if (ocalls != nullptr) enclave.use_edge(*ocalls);
@@ -103,8 +94,8 @@ coffer_edge_status coffer_edge_call(coffer_edge_enclave* handle, uint32_t functi
   const auto result =
       switchless ? enclave.call_switchless(function, input, output) : enclave.call(function, input, output);
   if (!result) {
-    if (result.error().kind == coffer::ErrorKind::kLost) return coffer::lost(enclave, name);
     coffer::last_words() = result.error().message;
+    if (result.error().kind == coffer::ErrorKind::kLost) return COFFER_EDGE_LOST;
     return result.error().kind == coffer::ErrorKind::kInput ? COFFER_EDGE_NO_MEMORY : COFFER_EDGE_SYSTEM;
   }
   constexpr std::int64_t kNoMemoryInside = -12;  // coffer::calls::kNoMemory

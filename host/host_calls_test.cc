@@ -1,6 +1,7 @@
 // Calls out of an enclave, calls into it meanwhile, and memory that both sides reach.
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <random>
 #include <stdexcept>
@@ -239,6 +240,34 @@ TEST_P(HostCalls, WithoutAChangeOfSidesGiveTheSameWhetherWorkersLookOrSleep) {
     }
     enclave_.release_shared(memory);
   }
+}
+
+// Calls come to the same wherever they are served, so this one asks where. A worker may be away at any moment: until
+// one is seen, in as many calls as that takes.
+TEST_P(HostCalls, WithoutAChangeOfSidesAreServedByWorkers) {
+  std::atomic<int> served_elsewhere{0};
+  const auto caller = std::this_thread::get_id();
+  enclave_.serve_host_calls([&](const HostCall& call) {
+    if (std::this_thread::get_id() != caller) ++served_elsewhere;
+    return answer(call);
+  });
+  ASSERT_TRUE(enclave_.start(streams_.options({"4"})));
+  auto* memory = static_cast<std::byte*>(enclave_.allocate_shared(128));
+  const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  const auto until_seen = [&](const auto& call) {
+    served_elsewhere = 0;
+    while (served_elsewhere == 0 && std::chrono::steady_clock::now() < patience) ASSERT_TRUE(call());
+    EXPECT_GT(served_elsewhere, 0);
+  };
+  const std::uint64_t rounds = 100;
+  ASSERT_TRUE(enclave_.call(kSwitchless, std::as_bytes(std::span(&rounds, 1)), {}));
+  ASSERT_TRUE(enclave_.call_switchless(kForward, {memory, 64}, {memory + 64, 64}));
+  EXPECT_EQ(served_elsewhere, 0) << "there are no workers yet";
+  ASSERT_TRUE(enclave_.use_switchless({.host_workers = 1, .enclave_workers = 1, .looks = 10'000'000}));
+  until_seen([&] { return enclave_.call(kSwitchless, std::as_bytes(std::span(&rounds, 1)), {}).has_value(); });
+  // An OCALL of an ECALL that a worker carries runs on the worker's thread.
+  until_seen([&] { return enclave_.call_switchless(kForward, {memory, 64}, {memory + 64, 64}).has_value(); });
+  enclave_.release_shared(memory);
 }
 
 TEST_P(HostCalls, WithoutAChangeOfSidesEndWithTheEnclave) {

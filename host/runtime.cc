@@ -102,6 +102,7 @@ operate::Counters Runtime::counters() const {
       sum.trapped_system_calls += read(carrier->trapped_system_calls);
     }
   }
+  sum.ecalls += read(switchless_ecalls_);
   return sum;
 }
 

@@ -111,6 +111,10 @@ class Runtime {
   void serve_host_call(std::uint32_t thread, Registers& registers);
   Result<CallResult> nested_call(std::uint32_t thread, std::uint64_t index, std::span<const std::byte> input,
                                  std::span<std::byte> output);
+  CallResult collect(std::uint32_t thread, const Registers& registers, const CallPlaces& places,
+                     std::span<std::byte> output);
+  // Bytes that place() needs.
+  [[nodiscard]] std::uint64_t room_for(std::span<const std::byte> input, std::span<std::byte> output) const;
   // The spans themselves where the enclave reaches them, else places in `block`, to which the input is copied.
   [[nodiscard]] bool in_place(std::span<const std::byte> span) const;
   [[nodiscard]] CallPlaces place(std::span<const std::byte> input, std::span<std::byte> output, std::byte* block) const;
@@ -145,6 +149,7 @@ class Runtime {
   HostCallHandler host_call_handler_;  // set before the start
   std::unique_ptr<SwitchlessService> switchless_owner_;
   std::byte* switchless_memory_ = nullptr;
+  std::atomic<std::uint64_t> switchless_ecalls_{0};      // by any thread, so none of host_counters_
   std::atomic<SwitchlessService*> switchless_{nullptr};  // the same, once it has begun
   std::unique_ptr<HostCounters[]> host_counters_;        // by enclave thread
   std::atomic<std::uint32_t> live_threads_{0};           // that began and are not over

@@ -15,6 +15,12 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = 0xffff'ffff;  // of one argument or result: the protocol has 32 bits for each
 
+// To follow "the enclave ended".
+std::string end_of(const ExitStatus& status) {
+  if (status.signal == 0) return ", with exit status " + std::to_string(status.code);
+  return ": signal " + std::to_string(status.signal) + " " + status.detail;
+}
+
 std::uint64_t number(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }
 
 }  // namespace
@@ -76,12 +82,28 @@ bool Runtime::prepare_buffer(std::uint32_t thread, std::uint64_t size) {
   return buffer.block != nullptr;
 }
 
+// What a call that is over came to: the registers are the enclave's word.
+CallResult Runtime::collect(std::uint32_t thread, const Registers& registers, const CallPlaces& places,
+                            std::span<std::byte> output) {
+  boundary::count(host_counters_[thread].ecalls);
+  const CallResult result{static_cast<std::int64_t>(registers.rsi),
+                          std::min<std::uint64_t>(registers.rdx, output.size())};
+  if (result.written != 0 && places.output != output.data()) {
+    std::memcpy(output.data(), places.output, result.written);
+  }
+  return result;
+}
+
+std::uint64_t Runtime::room_for(std::span<const std::byte> input, std::span<std::byte> output) const {
+  return std::max(in_place(input) ? 0 : input.size(), in_place(output) ? 0 : output.size());
+}
+
 Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
   if (const auto waiting = HostCallScope::waiting(*this)) return nested_call(*waiting, index, input, output);
   const auto thread = take_idle_thread();
   if (!thread) return fail(ErrorKind::kLost, "the enclave is not running");
-  const std::uint64_t room = std::max(in_place(input) ? 0 : input.size(), in_place(output) ? 0 : output.size());
-  const bool fits = std::max(input.size(), output.size()) <= kMostBytes && prepare_buffer(*thread, room);
+  const bool fits =
+      std::max(input.size(), output.size()) <= kMostBytes && prepare_buffer(*thread, room_for(input, output));
   Pause pause = Pause::kNextCall;
   Registers registers;
   CallResult result;
@@ -94,14 +116,7 @@ Result<CallResult> Runtime::call(std::uint64_t index, std::span<const std::byte>
     call_in_frame(debugger_frames(*thread), [&] { pause = drive(*thread, registers); });
     calls_[*thread].has_caller = false;
     exception = std::exchange(calls_[*thread].exception, nullptr);
-    if (pause == Pause::kNextCall) {
-      boundary::count(host_counters_[*thread].ecalls);
-      result.status = static_cast<std::int64_t>(registers.rsi);
-      result.written = std::min<std::uint64_t>(registers.rdx, output.size());
-      if (result.written != 0 && places.output != output.data()) {
-        std::memcpy(output.data(), places.output, result.written);
-      }
-    }
+    if (pause == Pause::kNextCall) result = collect(*thread, registers, places, output);
   }
   give_back(*thread, pause);
   if (exception) std::rethrow_exception(exception);
@@ -118,21 +133,12 @@ Result<void> Runtime::wait_until_serving() {
   }
   const auto status = exit_status();
   if (!status) return fail(ErrorKind::kLost, "the enclave is not running");
-  if (status->signal == 0) {
-    return fail(ErrorKind::kLost, "the program in the enclave ended before it served calls, with exit status " +
-                                      std::to_string(status->code));
-  }
-  return fail(ErrorKind::kLost, "the program in the enclave died before it served calls, of signal " +
-                                    std::to_string(status->signal) + " " + status->detail);
+  return fail(ErrorKind::kLost, "the program in the enclave ended before it served calls" + end_of(*status));
 }
 
 std::unexpected<Error> Runtime::lost_call() const {
   std::string words = "the enclave ended during the call";
-  if (const auto status = exit_status(); status && status->signal != 0) {
-    words += ": signal " + std::to_string(status->signal) + " " + status->detail;
-  } else if (status) {
-    words += ", with exit status " + std::to_string(status->code);
-  }
+  if (const auto status = exit_status()) words += end_of(*status);
   return fail(ErrorKind::kLost, std::move(words));
 }
 
@@ -144,7 +150,7 @@ std::optional<ExitStatus> Runtime::exit_status() const {
 Result<CallResult> Runtime::nested_call(std::uint32_t thread, std::uint64_t index, std::span<const std::byte> input,
                                         std::span<std::byte> output) {
   // A block of its own: the result of the call around it has its place in the thread's.
-  const std::uint64_t room = std::max(in_place(input) ? 0 : input.size(), in_place(output) ? 0 : output.size());
+  const std::uint64_t room = room_for(input, output);
   std::byte* block = room == 0 ? nullptr : rung_->arena().allocate(room);
   if ((room != 0 && block == nullptr) || std::max(input.size(), output.size()) > kMostBytes) {
     if (block != nullptr) rung_->arena().release(block);
@@ -161,14 +167,7 @@ Result<CallResult> Runtime::nested_call(std::uint32_t thread, std::uint64_t inde
   state.has_caller = had_caller;
   --state.nested;
   CallResult result;
-  if (pause == Pause::kNestedReturn) {
-    boundary::count(host_counters_[thread].ecalls);
-    result.status = static_cast<std::int64_t>(registers.rsi);
-    result.written = std::min<std::uint64_t>(registers.rdx, output.size());
-    if (result.written != 0 && places.output != output.data()) {
-      std::memcpy(output.data(), places.output, result.written);
-    }
-  }
+  if (pause == Pause::kNestedReturn) result = collect(thread, registers, places, output);
   if (block != nullptr) rung_->arena().release(block);
   if (auto exception = std::exchange(state.exception, nullptr)) std::rethrow_exception(exception);
   if (pause != Pause::kNestedReturn) return lost_call();
@@ -225,6 +224,8 @@ Result<void> Runtime::use_switchless(const Switchless& workers) {
           .enclave = rung_.get()});
   if (auto begun = service->begin(); !begun) {
     service->stop();
+    const std::scoped_lock guard(lock_);
+    rung_->arena().release(std::exchange(switchless_memory_, nullptr));
     return begun;
   }
   switchless_owner_ = std::move(service);
@@ -239,7 +240,7 @@ Result<CallResult> Runtime::call_switchless(std::uint64_t index, std::span<const
     return call(index, input, output);
   }
   if (const auto result = switchless->call(index, input, output)) {
-    boundary::count(host_counters_[0].ecalls);
+    switchless_ecalls_.fetch_add(1, std::memory_order_relaxed);
     return *result;
   }
   return call(index, input, output);

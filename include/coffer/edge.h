@@ -63,8 +63,9 @@ typedef struct coffer_edge_ocall_table {
 // Blocks in memory that the enclave reaches. Not OK: nothing was taken, and end() must not be called. From any thread.
 coffer_edge_status coffer_edge_begin(coffer_edge_enclave* enclave, size_t input_size, size_t output_size,
                                      coffer_edge_blocks* blocks);
-// Runs ECALL `function`; serves the enclave's OCALLs with `ocalls` on this thread meanwhile. `name` is for messages and
-// crash reports. OK: the enclave has filled the whole of the output block.
+// Runs ECALL `function`; serves the enclave's OCALLs with `ocalls` on this thread meanwhile. `name` is for libraries
+// that trace calls: generated code puts it before its messages itself. OK: the enclave has filled the whole output
+// block.
 coffer_edge_status coffer_edge_call(coffer_edge_enclave* enclave, uint32_t function, const char* name, bool switchless,
                                     const coffer_edge_ocall_table* ocalls, coffer_edge_blocks* blocks);
 void coffer_edge_end(coffer_edge_enclave* enclave, coffer_edge_blocks* blocks);

@@ -102,7 +102,7 @@ std::uint32_t image_threads() { return static_cast<std::uint32_t>(memory_ranges(
 
 bool within_enclave(const void* memory, std::size_t size) {
   const MemoryRanges& ranges = memory_ranges();
-  return fits(ranges.base, ranges.size, number(memory), size);
+  return size == 0 || fits(ranges.base, ranges.size, number(memory), size);
 }
 
 bool outside_enclave(const void* memory, std::size_t size) {

@@ -72,7 +72,9 @@ std::int64_t ranges() {
   if (!in_shared_memory(block.bytes().data(), 100)) return 4;
   if (within_enclave(inside.data(), ~std::size_t{0}) || outside_enclave(block.bytes().data(), ~std::size_t{0}))
     return 5;
-  if (!within_enclave(inside.data(), 0) || !outside_enclave(block.bytes().data(), 0)) return 6;
+  for (const std::byte* memory : {inside.data(), block.bytes().data()}) {
+    if (!within_enclave(memory, 0) || !outside_enclave(memory, 0) || !in_shared_memory(memory, 0)) return 6;
+  }
   return 0;
 }
 
