@@ -45,6 +45,28 @@ TEST_F(CarrierTest, WrongTimesAndWakeUpsDoNoHarm) {
   }
 }
 
+// A clock that goes 3 s further with every look at it: whatever timer is set has gone off when it is looked at next.
+class Hurrier final : public Attacker {
+ public:
+  void on_answer(std::uint32_t, const Registers&, Registers&) override {}
+  void on_local_answer(std::uint32_t, const Registers& request, Registers& answer) override {
+    if (request.rdi != static_cast<std::uint64_t>(Request::kClock)) return;
+    answer.rdx += 3 * static_cast<std::uint64_t>(++looks_);
+  }
+
+ private:
+  std::atomic<int> looks_{0};
+};
+
+TEST_F(CarrierTest, AClockThatHurriesSetsOffEveryTimerOnceAtMost) {
+  for (int round = 0; round < 5; ++round) {
+    Hurrier hurrier;
+    Captivity captivity(carrier(hurrier));
+    ASSERT_TRUE(captivity.start("threads"));
+    EXPECT_TRUE(unharmed(captivity.end())) << "round " << round;
+  }
+}
+
 // The C library protects relocated data before it runs anything of the program's, and gives up where it cannot.
 TEST_F(CarrierTest, AHostThatRefusesToProtectPagesStopsTheProgramAtItsStart) {
   Liar liar(Request::kRestrictPages, static_cast<std::uint64_t>(-EFAULT), 10, 1);

@@ -1,9 +1,9 @@
 // What a verifier answers, the same for every kind of evidence.
 //
-// Two questions are asked apart. *Authentic?* is a pure function of the evidence, its collateral and the time: signed by
-// genuine hardware (or by a software platform, which the answer says), unaltered, and of which TCB status. *Acceptable?*
-// is a policy's answer over the claims (<coffer/attest/policy.h>). A failed check never hides the claims that were
-// authentic: `claims` holds all that the evidence says, `authentic` whether it may be believed.
+// Two questions are asked apart. *Authentic?* is a pure function of the evidence, its collateral and the time: signed
+// by genuine hardware (or by a software platform, which the answer says), unaltered, and of which TCB status.
+// *Acceptable?* is a policy's answer over the claims (<coffer/attest/policy.h>). A failed check never hides the claims
+// that were authentic: `claims` holds all that the evidence says, `authentic` whether it may be believed.
 #pragma once
 
 #include <optional>
@@ -78,8 +78,8 @@ enum class RootOfTrust { kNone, kIntel, kAmd, kSoftware, kGiven };
 struct Verification {
   Tee tee = Tee::kSgx;
   RootOfTrust root = RootOfTrust::kNone;
-  std::optional<TcbStatus> tcb_status;      // of SGX and TDX evidence
-  std::vector<std::string> advisory_ids;    // sorted, each once
+  std::optional<TcbStatus> tcb_status;    // of SGX and TDX evidence
+  std::vector<std::string> advisory_ids;  // sorted, each once
   Claims claims;
   Checks checks;
   // Where the collateral had an end: the last moment at which the same answer can be given again.
