@@ -42,7 +42,7 @@ LeafOutcome check_secinfo(const SoftEnclave& enclave, std::uint64_t address) {
 
 LeafOutcome SoftEnclave::add_missing(std::uint64_t offset, std::uint32_t most) {
   // Where there is a driver, it brings the page, and the leaf starts again.
-  if (supply_ != nullptr) return page_fault(base() + offset);
+  if (supply_ != nullptr) return missed(offset);
   // The page fault of a growable enclave: the driver adds the page, and some after it, and the leaf starts again.
   if (!host_allows(offset, PROT_READ)) return page_fault(base() + offset);
   std::uint32_t ahead = 1;
@@ -73,7 +73,7 @@ LeafOutcome SoftEnclave::accept_one(std::uint64_t offset, SecinfoFlags wanted) {
     if (auto added = add_missing(offset, kAugmentAhead); !added.ok()) return added;
   }
   EpcmEntry& entry = epc_.entry(*frame_slot(offset) - 1);
-  if (entry.blocked) return page_fault(base() + offset);
+  if (entry.blocked) return missed(offset);
   // PR is not compared, the permissions are.
   const bool matches = entry.type == wanted.type() && entry.permissions == wanted.permissions() &&
                        entry.pending == ((wanted.value & SecinfoFlags::kPending) != 0) &&
@@ -121,13 +121,13 @@ LeafOutcome SoftEnclave::eacceptcopy(std::uint64_t secinfo_address, std::uint64_
   if (!reserved_clear(secinfo) || (!flags.readable() && flags.writable()) || flags.type() != PageType::kReg) {
     return general_protection();
   }
-  if (!pages_allow(source - base(), kPageSize, SecinfoFlags::kR)) return page_fault(source);
+  if (!pages_allow(source - base(), kPageSize, SecinfoFlags::kR)) return missed(source - base());
   const std::uint64_t offset = destination - base();
   if (*frame_slot(offset) == 0) {
     if (auto added = add_missing(offset, 1); !added.ok()) return added;
   }
   EpcmEntry& entry = epc_.entry(*frame_slot(offset) - 1);
-  if (entry.blocked) return page_fault(base() + offset);
+  if (entry.blocked) return missed(offset);
   const bool fresh =
       entry.pending && !entry.modified && entry.type == PageType::kReg && entry.permissions == kReadWrite;
   if (!fresh) return leaf_error(LeafError::kPageAttributesMismatch);
@@ -155,7 +155,7 @@ LeafOutcome SoftEnclave::emodpe(std::uint64_t secinfo_address, std::uint64_t add
     const std::uint32_t slot = *frame_slot(at);
     EpcmEntry* entry = slot == 0 ? nullptr : &epc_.entry(slot - 1);
     if (entry == nullptr || !accessible(*entry)) {
-      outcome = page_fault(base() + at);
+      outcome = missed(at);
       break;
     }
     if ((entry->permissions & SecinfoFlags::kR) == 0 && !flags.readable() && flags.writable()) {

@@ -389,6 +389,12 @@ bool SoftEnclave::pages_allow(std::uint64_t offset, std::uint64_t length, std::u
   return true;
 }
 
+LeafOutcome SoftEnclave::missed(std::uint64_t offset) const {
+  LeafOutcome outcome = page_fault(base() + offset);
+  outcome.unseen = offset < size() && gone(offset / kPageSize);
+  return outcome;
+}
+
 bool SoftEnclave::patch_code(std::uint64_t offset, ByteView code) {
   const std::scoped_lock guard(lock_);
   if (!pages_allow(offset, code.size(), SecinfoFlags::kX)) return false;
@@ -412,9 +418,7 @@ SoftEnclave::Copied SoftEnclave::copy_out(std::uint64_t offset, std::span<std::b
   }
   if (to.empty() || !range_fits(offset, to.size(), size())) return Copied::kRefused;
   for (std::uint64_t page = offset / kPageSize; page <= (offset + to.size() - 1) / kPageSize; ++page) {
-    const EpcmEntry* entry = frames_[page] == 0 ? nullptr : &epc_.entry(frames_[page] - 1);
-    const bool away = entry == nullptr ? !vacant(page) : entry->hidden || entry->blocked;
-    if (away) return Copied::kAway;
+    if (gone(page) && !vacant(page)) return Copied::kAway;
   }
   return Copied::kRefused;
 }

@@ -37,15 +37,14 @@ struct LeafOutcome {
   sgx::LeafError error = sgx::LeafError::kSuccess;
   Fault fault = Fault::kNone;
   std::uint64_t fault_address = 0;
+  bool unseen = false;  // of a page fault: the page was not there, or on its way out; the leaf never saw its state
 
   [[nodiscard]] bool ok() const { return error == sgx::LeafError::kSuccess && fault == Fault::kNone; }
 };
-[[nodiscard]] inline LeafOutcome leaf_error(sgx::LeafError error) { return {error, LeafOutcome::Fault::kNone, 0}; }
-[[nodiscard]] inline LeafOutcome general_protection() {
-  return {sgx::LeafError::kSuccess, LeafOutcome::Fault::kGeneralProtection, 0};
-}
+[[nodiscard]] inline LeafOutcome leaf_error(sgx::LeafError error) { return {.error = error}; }
+[[nodiscard]] inline LeafOutcome general_protection() { return {.fault = LeafOutcome::Fault::kGeneralProtection}; }
 [[nodiscard]] inline LeafOutcome page_fault(std::uint64_t address) {
-  return {sgx::LeafError::kSuccess, LeafOutcome::Fault::kPageFault, address};
+  return {.fault = LeafOutcome::Fault::kPageFault, .fault_address = address};
 }
 
 // A TCS page's contents, kept by the processor: on hardware no software can read or write them either.
@@ -233,6 +232,8 @@ class SoftEnclave {
   [[nodiscard]] ThreadState* thread_at(std::uint64_t offset) const;
   // True where every page of the range is a valid, accepted REG page with these permissions (SecinfoFlags bits).
   [[nodiscard]] bool pages_allow(std::uint64_t offset, std::uint64_t length, std::uint8_t permissions) const;
+  // #PF of a leaf at ELRANGE's byte `offset`, which says whether the leaf has seen the page. Under the lock.
+  [[nodiscard]] LeafOutcome missed(std::uint64_t offset) const;
   // EENTER's and ERESUME's check of an SSA frame of `thread`, whose `busy` the caller holds: readable and writable REG
   // pages. Looked at anew only after pages have changed.
   [[nodiscard]] bool frame_usable(ThreadState& thread, std::uint32_t frame) const;
@@ -333,6 +334,10 @@ class SoftEnclave {
   // No page is there and none of the enclave's stands outside.
   [[nodiscard]] bool vacant(std::uint64_t page) const {
     return frames_[page] == 0 && (supply_ == nullptr || !supply_->holds(page * sgx::kPageSize));
+  }
+  // Not a page that leaves and accesses find there: absent, or about to go.
+  [[nodiscard]] bool gone(std::uint64_t page) const {
+    return frames_[page] == 0 || epc_.entry(frames_[page] - 1).hidden || epc_.entry(frames_[page] - 1).blocked;
   }
   [[nodiscard]] std::uint64_t pages_left() const;  // until config_.page_limit
 

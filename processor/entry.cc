@@ -343,8 +343,9 @@ static LeafOutcome run_once(Lane& lane, const LeafOperands& operands) {
 
 // What the driver has to know of a leaf's page fault. A leaf over many pages is taken up where it stopped: what it has
 // accepted is not pending any more.
-static PageFault describe(const SoftEnclave& enclave, std::uint64_t address, LeafOperands& operands) {
-  PageFault fault{.offset = (address - enclave.base()) & ~(kPageSize - 1)};
+static PageFault describe(const SoftEnclave& enclave, const LeafOutcome& outcome, LeafOperands& operands) {
+  const std::uint64_t address = outcome.fault_address;
+  PageFault fault{.offset = (address - enclave.base()) & ~(kPageSize - 1), .unseen = outcome.unseen};
   const bool bulk = operands.rax == kBulkAccept || operands.rax == kBulkExtend;
   const std::uint64_t count = bulk ? operands.rdx : 1;
   const bool accepts = operands.rax == SGX_ENCLU_EACCEPT || operands.rax == SGX_ENCLU_EACCEPTCOPY;
@@ -374,7 +375,7 @@ LeafOutcome run_leaf(Lane& lane, const LeafOperands& operands) {
       return outcome;
     }
     // As an AEX, the operating system's page fault and ERESUME.
-    const PageFault fault = describe(enclave, outcome.fault_address, rest);
+    const PageFault fault = describe(enclave, outcome, rest);
     if (supply->resolve(fault) != FaultAnswer::kRetry) return outcome;
     tries = outcome.fault_address == last_address ? tries + 1 : 0;
     last_address = outcome.fault_address;

@@ -19,7 +19,9 @@ template <class T>
   const std::uint8_t permissions =
       sgx::SecinfoFlags::kR | (access == OperandAccess::kWrite ? sgx::SecinfoFlags::kW : 0);
   if (address % alignment != 0 || !enclave.contains(address, sizeof(T))) return general_protection();
-  if (!enclave.pages_allow(address - enclave.base(), sizeof(T), permissions)) return page_fault(address);
+  if (!enclave.pages_allow(address - enclave.base(), sizeof(T), permissions)) {
+    return enclave.missed(address - enclave.base());
+  }
   return {};
 }
 

@@ -152,10 +152,10 @@ LeafOutcome SoftEnclave::modify_pages(std::uint64_t offset, std::uint32_t count,
 
 LeafOutcome SoftEnclave::restrict_one(std::uint64_t offset, std::uint8_t permissions) {
   const std::uint32_t slot = *frame_slot(offset);
-  if (slot == 0) return page_fault(base() + offset);
+  if (slot == 0) return missed(offset);
   EpcmEntry& entry = epc_.entry(slot - 1);
   if (entry.pending || entry.modified) return leaf_error(LeafError::kPageNotModifiable);
-  if (entry.type != PageType::kReg || entry.blocked) return page_fault(base() + offset);
+  if (entry.type != PageType::kReg || entry.blocked) return missed(offset);
   if (!initialised()) return general_protection();
   entry.permission_restricted = true;
   entry.permissions &= permissions;
@@ -198,10 +198,10 @@ bool SoftEnclave::copy_thread(std::uint64_t offset) {
 
 LeafOutcome SoftEnclave::retype_one(std::uint64_t offset, PageType type) {
   const std::uint32_t slot = *frame_slot(offset);
-  if (slot == 0) return page_fault(base() + offset);
+  if (slot == 0) return missed(offset);
   EpcmEntry& entry = epc_.entry(slot - 1);
   const bool possible = entry.type == PageType::kReg || (entry.type == PageType::kTcs && type == PageType::kTrim);
-  if (!possible || entry.blocked) return page_fault(base() + offset);
+  if (!possible || entry.blocked) return missed(offset);
   if (entry.pending || entry.modified) return leaf_error(LeafError::kPageNotModifiable);
   if (!initialised()) return general_protection();
   if (type == PageType::kTcs && !copy_thread(offset)) return general_protection();

@@ -14,6 +14,8 @@ struct PageFault {
   std::uint8_t permissions = 0;  // SecinfoFlags bits that the access needs
   // EACCEPT and EACCEPTCOPY of a page that was never added: the driver adds it, as many as this where they are wanted.
   std::uint32_t grow = 0;
+  // Of a leaf, to which the page was not there or on its way out: whatever its state is now, the leaf may look again.
+  bool unseen = false;
 };
 
 enum class FaultAnswer : std::uint8_t {

@@ -33,7 +33,8 @@ std::uint64_t change_pages(SoftEnclave& enclave, std::uint64_t address, std::uin
     // A page that was evicted has to come back first.
     PageSupply* supply = enclave.supply();
     possible = outcome.fault == LeafOutcome::Fault::kPageFault && supply != nullptr &&
-               supply->resolve({.offset = outcome.fault_address - enclave.base()}) == FaultAnswer::kRetry;
+               supply->resolve({.offset = outcome.fault_address - enclave.base(), .unseen = outcome.unseen}) ==
+                   FaultAnswer::kRetry;
   }
   track_and_flush(enclave);
   return done;

@@ -142,6 +142,8 @@ FaultAnswer Pager::resolve(const PageFault& fault) {
     case SoftEnclave::PageState::kBlocked:
       return FaultAnswer::kLost;
     case SoftEnclave::PageState::kRefused:
+      // Pending, say, and EACCEPT found none: another thread's fault has brought it along.
+      if (fault.unseen) return FaultAnswer::kRetry;
       break;
   }
   return FaultAnswer::kNotMine;
@@ -175,10 +177,16 @@ FaultAnswer Pager::grow(std::uint64_t page, std::uint32_t count) {
 // Evicts until so many frames are free; how many are, which may be fewer.
 std::uint32_t Pager::make_room(std::uint32_t pages) {
   std::uint32_t free = enclave_.free_frames();
-  while (paged_ && free < pages) {
+  std::uint32_t failures = 0;
+  while (paged_ && free < pages && failures <= frames_) {
     const auto victim = next_victim();
-    if (!victim || victim->pager->evict(victim->run.offset / kPageSize, victim->run.count) == 0) break;
-    victim->pager->keep_version_slots();
+    if (!victim) break;
+    if (victim->pager->evict(victim->run.offset / kPageSize, victim->run.count) != 0) {
+      victim->pager->keep_version_slots();
+    } else {
+      // A leaf of another thread has changed the page since it was chosen, so the next one may do.
+      ++failures;
+    }
     free = enclave_.free_frames();
   }
   return free;

@@ -185,6 +185,25 @@ TEST_F(PagerTest, APageThatWasNeverAddedIsTheEnclavesOwnAffair) {
   EXPECT_EQ(pager->resolve({.offset = thread_offset(), .permissions = SecinfoFlags::kR}), FaultAnswer::kNotMine);
 }
 
+// EACCEPT found no page; until the driver looks, another thread's fault has brought it, pending, along with its own.
+TEST_F(PagerTest, APageThatCameMeanwhileIsLookedAtAgain) {
+  make({.name = "", .epc_pages = 256, .options = {}, .secret = false, .patched = false});
+  data<sgx::Secinfo>(TE_OPERANDS) = {{kPendingRw}, {}};
+  const auto accept_it = [&] { return made->eaccept(made.address(kSecinfo), made.address(TE_HEAP), 1); };
+  const LeafOutcome absent = accept_it();
+  ASSERT_EQ(absent.fault, LeafOutcome::Fault::kPageFault);
+  EXPECT_TRUE(absent.unseen);
+  ASSERT_EQ(pager->resolve({.offset = TE_HEAP, .grow = 1}), FaultAnswer::kRetry) << "the other thread's";
+  EXPECT_EQ(pager->resolve({.offset = TE_HEAP, .grow = 1, .unseen = absent.unseen}), FaultAnswer::kRetry);
+  EXPECT_TRUE(accept_it().ok());
+
+  // A leaf that saw the page, which came ahead, and refused it says so to the enclave.
+  const LeafOutcome pending = made->emodpe(made.address(kSecinfo), made.address(TE_HEAP + kPageSize), 1);
+  ASSERT_EQ(pending.fault, LeafOutcome::Fault::kPageFault);
+  EXPECT_FALSE(pending.unseen);
+  EXPECT_EQ(pager->resolve({.offset = TE_HEAP + kPageSize, .unseen = pending.unseen}), FaultAnswer::kNotMine);
+}
+
 TEST_F(PagerTest, TooSmallAnEpcIsSaid) {
   make({"", 64, {}, true, false});
   EXPECT_FALSE(pager->check_size());

@@ -357,7 +357,8 @@ class LeafCaller {
         track_and_flush(enclave_);
       } else if (outcome.fault != LeafOutcome::Fault::kPageFault ||
                  pressed_.pager->resolve({.offset = (outcome.fault_address - enclave_.base()) & ~(kPageSize - 1),
-                                          .grow = grow}) != FaultAnswer::kRetry) {
+                                          .grow = grow,
+                                          .unseen = outcome.unseen}) != FaultAnswer::kRetry) {
         return false;
       }
     }
