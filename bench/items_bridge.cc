@@ -1,15 +1,19 @@
 // What generated code costs: calls with arguments against the empty call, buffers against memcpy, switchless calls
 // without a worker against the usual ones.
 //
-// A buffer's own time is that of the call with it less that of the call without: it is to be within 1 / 0.8 of the
-// copies that are needed. An ECALL's buffer needs two, into the block that both sides reach and out of it; what goes
-// out has to be zeroed before, so that no byte of the enclave's goes with it. An OCALL's needs one, for the host works
-// in the block.
+// The buffers' own time is that of the call with them less that of the call without, the median of many neighbours: it
+// is to be within 1 / 0.8 of the copies that are needed. An ECALL's buffer needs two, into the block that both sides
+// reach and out of it; what goes out has to be zeroed before, so that no byte of the enclave's goes with it. An OCALL's
+// needs one, for the host works in the block.
+#include <sys/mman.h>
+
 #include <cstring>
 #include <functional>
+#include <new>
 #include <vector>
 
 #include "bench/items.h"
+#include "bench/round_trips.h"
 #include "bridge_host.h"
 
 namespace bridge {
@@ -18,6 +22,10 @@ void host_nothing() {}
 void host_nothing_switchless() {}
 void host_take(std::span<const std::uint8_t>) {}
 void host_give(std::span<std::uint8_t>) {}
+using In = std::span<const std::uint8_t>;
+using Out = std::span<std::uint8_t>;
+void host_take_eight(In, In, In, In, In, In, In, In) {}
+void host_give_eight(Out, Out, Out, Out, Out, Out, Out, Out) {}
 
 }  // namespace bridge
 
@@ -83,59 +91,158 @@ Result<std::vector<Row>> arguments(Bench& bench, RungKind rung) {
                                   kArgumentsReach)};
 }
 
-// What has to be done with a buffer anyway.
-struct Needed {
-  const char* name;
-  int copies;
-  bool zeroed;
+// Begins with a page, as large blocks do in the arena: memcpy takes twice as long where its destination lies 16 bytes
+// behind its source, apart from whole pages, and where malloc puts either is chance. Processes made later share it.
+class Pages {
+ public:
+  explicit Pages(std::size_t size)
+      : bytes_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), size_(size) {
+    if (bytes_ == MAP_FAILED) throw std::bad_alloc();
+    std::memset(bytes_, 1, size_);
+  }
+  ~Pages() { ::munmap(bytes_, size_); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+  [[nodiscard]] std::span<std::uint8_t> span() const { return {static_cast<std::uint8_t*>(bytes_), size_}; }
+
+ private:
+  void* bytes_;
+  std::size_t size_;
 };
 
-// Nanoseconds.
-Result<double> time_needed(const Needed& needed, std::vector<std::uint8_t>& from, std::vector<std::uint8_t>& by_way_of,
-                           std::vector<std::uint8_t>& to, int count) {
-  return time_of(count, [&]() -> Result<void> {
-    if (needed.zeroed) std::memset(from.data(), 0, from.size());
-    asm volatile("" : : "r"(from.data()) : "memory");
-    std::memcpy(by_way_of.data(), from.data(), from.size());
-    asm volatile("" : : "r"(by_way_of.data()) : "memory");
-    if (needed.copies > 1) std::memcpy(to.data(), by_way_of.data(), from.size());
-    asm volatile("" : : "r"(to.data()) : "memory");
-    return {};
-  });
+// How much goes over: one large buffer, or so many small ones in one call that the difference to a call without is no
+// tenth of a microsecond of five.
+struct Load {
+  const char* name;
+  std::size_t size, buffers;
+  int batch;
+};
+constexpr Load kLoads[] = {{"8 x 4 KiB", 4096, 8, 50}, {"1 MiB", std::size_t{1} << 20, 1, 10}};
+
+using Bytes = std::span<std::uint8_t>;
+
+void copy(const Load& load, Bytes to, Bytes from) {
+  for (std::size_t at = 0; at < load.buffers * load.size; at += load.size) {
+    std::memcpy(to.data() + at, from.data() + at, load.size);
+  }
+  asm volatile("" : : "r"(to.data()), "r"(from.data()) : "memory");
 }
+void zero(const Load& load, Bytes bytes) {
+  for (std::size_t at = 0; at < load.buffers * load.size; at += load.size) std::memset(bytes.data() + at, 0, load.size);
+  asm volatile("" : : "r"(bytes.data()) : "memory");
+}
+
+// What has to be done with the buffers anyway: by the side that calls, by the other, and when that has answered.
+struct Needed {
+  const char* name;
+  using Step = void (*)(const Load& load, Bytes here, Bytes between, Bytes there);
+  Step before, there, after;
+};
+constexpr Needed::Step kNothing = [](const Load&, Bytes, Bytes, Bytes) {};
+constexpr Needed::Step kOver = [](const Load& load, Bytes here, Bytes between, Bytes) { copy(load, between, here); };
+constexpr Needed::Step kBack = [](const Load& load, Bytes here, Bytes between, Bytes) { copy(load, here, between); };
+constexpr Needed::Step kIn = [](const Load& load, Bytes, Bytes between, Bytes there) { copy(load, there, between); };
+constexpr Needed::Step kOut = [](const Load& load, Bytes, Bytes between, Bytes there) {
+  zero(load, there);
+  copy(load, between, there);
+};
 
 struct Direction {
   const char* name;
   Needed needed;
-  // Nanoseconds of one of `count` calls with a buffer of `size`; of 0, without one.
-  std::function<Result<double>(Enclave&, std::vector<std::uint8_t>&, std::size_t size, int count)> measure;
+  // Nanoseconds of one of the load's batch of calls: with its buffers, and without any.
+  std::function<Result<double>(Enclave&, const Load&, Bytes data)> with;
+  std::function<Result<double>(Enclave&, const Load&)> without;
 };
 
+// Of calls from outside.
+Result<double> with_buffers(Enclave& enclave, const Load& load, Bytes data, auto one, auto eight) {
+  const auto part = [&](std::size_t i) { return data.subspan(i * load.size, load.size); };
+  return time_of(load.batch, [&]() -> Result<void> {
+    if (load.buffers == 1) return one(enclave, data);
+    return eight(enclave, part(0), part(1), part(2), part(3), part(4), part(5), part(6), part(7));
+  });
+}
+// Of calls from inside, which the enclave repeats.
+Result<double> repeated(const Load& load, const std::function<Result<void>(std::uint64_t count)>& calls) {
+  const auto all = time_of(1, [&] { return calls(static_cast<std::uint64_t>(load.batch)); });
+  if (!all) return all;
+  return *all / load.batch;
+}
+
 std::vector<Direction> directions() {
-  const auto repeated = [](auto with, auto without) {
-    return
-        [with, without](Enclave& enclave, std::vector<std::uint8_t>&, std::size_t size, int count) -> Result<double> {
-          const auto start = Clock::now();
-          const auto done = size == 0 ? without(enclave, static_cast<std::uint64_t>(count))
-                                      : with(enclave, static_cast<std::uint64_t>(count), size);
-          if (!done) return std::unexpected(done.error());
-          return std::chrono::duration<double, std::nano>(Clock::now() - start).count() / count;
-        };
+  const auto nothing = [](Enclave& enclave, const Load& load) {
+    return time_of(load.batch, [&] { return bridge::nothing(enclave); });
   };
-  return {
-      {"ECALL [in]",
-       {"2 memcpy", 2, false},
-       [](Enclave& enclave, std::vector<std::uint8_t>& data, std::size_t size, int count) {
-         return time_of(count, [&] { return size == 0 ? bridge::nothing(enclave) : bridge::take(enclave, data); });
-       }},
-      {"ECALL [out]",
-       {"memset, 2 memcpy", 2, true},
-       [](Enclave& enclave, std::vector<std::uint8_t>& data, std::size_t size, int count) {
-         return time_of(count, [&] { return size == 0 ? bridge::nothing(enclave) : bridge::give(enclave, data); });
-       }},
-      {"OCALL [in]", {"memcpy", 1, false}, repeated(bridge::repeat_take, bridge::repeat_nothing)},
-      {"OCALL [out]", {"memcpy", 1, false}, repeated(bridge::repeat_give, bridge::repeat_nothing)},
+  const auto nothing_out = [](Enclave& enclave, const Load& load) {
+    return repeated(load, [&](std::uint64_t count) { return bridge::repeat_nothing(enclave, count); });
   };
+  const auto from_inside = [](auto one, auto eight) {
+    return [one, eight](Enclave& enclave, const Load& load, Bytes) {
+      return repeated(load, [&](std::uint64_t count) {
+        return load.buffers == 1 ? one(enclave, count, load.size) : eight(enclave, count, load.size);
+      });
+    };
+  };
+  return {{"ECALL [in]",
+           {"2 memcpy", kOver, kIn, kNothing},
+           [](Enclave& e, const Load& l, Bytes d) { return with_buffers(e, l, d, bridge::take, bridge::take_eight); },
+           nothing},
+          {"ECALL [out]",
+           {"memset, 2 memcpy", kNothing, kOut, kBack},
+           [](Enclave& e, const Load& l, Bytes d) { return with_buffers(e, l, d, bridge::give, bridge::give_eight); },
+           nothing},
+          {"OCALL [in]",
+           {"memcpy", kOver, kNothing, kNothing},
+           from_inside(bridge::repeat_take, bridge::repeat_take_eight),
+           nothing_out},
+          {"OCALL [out]",
+           {"memcpy", kNothing, kNothing, kBack},
+           from_inside(bridge::repeat_give, bridge::repeat_give_eight),
+           nothing_out}};
+}
+
+// Nanoseconds for one call's buffers. Of a cell's the same is asked of two processes that take turns on one CPU: each
+// finds the caches as the other and the scheduler have left them, so the same copies take longer there.
+Result<double> time_needed(Bench& bench, const Needed& needed, const Load& load, RungKind rung) {
+  const std::size_t all = load.size * load.buffers;
+  const Pages here(all), between(all), there(all);
+  const auto step = [&](Needed::Step what) {
+    return [&, what] { what(load, here.span(), between.span(), there.span()); };
+  };
+  const auto before = step(needed.before), other = step(needed.there), after = step(needed.after);
+  if (rung == RungKind::kInline) {
+    const auto plain = [&] {
+      return time_of(load.batch, [&]() -> Result<void> {
+        before();
+        other();
+        after();
+        return {};
+      });
+    };
+    const auto best = sample_by_turns(bench.budget(0.3), plain, plain);
+    if (!best) return std::unexpected(best.error());
+    return std::min(best->ours, best->theirs);
+  }
+  const auto trips = RoundTrips::start(Waiting::kFutex, other);
+  if (!trips) return std::unexpected(trips.error());
+  return median_difference(
+      bench.budget(0.4), [&]() -> Result<double> { return (*trips)->measure_work(load.batch, before, after); },
+      [&]() -> Result<double> { return (*trips)->measure(load.batch); });
+}
+
+Result<Row> buffer_row(Bench& bench, Enclave& enclave, const Direction& direction, const Load& load, RungKind rung) {
+  const Pages data(load.size * load.buffers);
+  const auto own = median_difference(
+      bench.budget(0.8), [&] { return direction.with(enclave, load, data.span()); },
+      [&] { return direction.without(enclave, load); });
+  if (!own) return std::unexpected(own.error());
+  const auto needed = time_needed(bench, direction.needed, load, rung);
+  if (!needed) return std::unexpected(needed.error());
+  const char* const where = rung == RungKind::kInline ? "" : ", two processes";
+  return compare_cost(std::string(direction.name) + " " + load.name + ", " + rung_name(rung), "us",
+                      std::max(*own, 1.0) / kMicrosecond, std::string(direction.needed.name) + where,
+                      *needed / kMicrosecond, 1 / kCopiesReach);
 }
 
 Result<std::vector<Row>> buffers(Bench& bench, RungKind rung) {
@@ -143,22 +250,11 @@ Result<std::vector<Row>> buffers(Bench& bench, RungKind rung) {
   auto loaded = bridging(bench, rung);
   if (!loaded) return std::unexpected(loaded.error());
   std::vector<Row> rows;
-  for (const std::size_t size : {std::size_t{4096}, std::size_t{1} << 20}) {
-    std::vector<std::uint8_t> data(size, 1), by_way_of(size, 2), to(size, 3);
-    const int batch = size == 4096 ? 200 : 10;
+  for (const Load& load : kLoads) {
     for (const Direction& direction : directions()) {
-      const auto best = sample_by_turns(
-          bench.budget(0.8), [&] { return direction.measure(loaded->enclave, data, size, batch); },
-          [&] { return direction.measure(loaded->enclave, data, 0, batch); });
-      if (!best) return std::unexpected(best.error());
-      const auto needed = [&] { return time_needed(direction.needed, data, by_way_of, to, batch); };
-      const auto plain = sample_by_turns(bench.budget(0.3), needed, needed);
-      if (!plain) return std::unexpected(plain.error());
-      const double own = std::max(best->ours - best->theirs, 1.0);
-      rows.push_back(
-          compare_cost(std::string(direction.name) + (size == 4096 ? " 4 KiB, " : " 1 MiB, ") + rung_name(rung), "us",
-                       own / kMicrosecond, direction.needed.name, std::min(plain->ours, plain->theirs) / kMicrosecond,
-                       1 / kCopiesReach));
+      auto row = buffer_row(bench, loaded->enclave, direction, load, rung);
+      if (!row) return std::unexpected(row.error());
+      rows.push_back(std::move(*row));
     }
   }
   return rows;

@@ -90,6 +90,7 @@ void wait_for_answer(Word& answer, std::uint32_t wanted, Word& request, Waiting 
 struct RoundTrips::Shared {
   alignas(64) Word ask;
   alignas(64) Word answer;
+  std::atomic<bool> works;
 };
 
 int usable_cpus() { return CPU_COUNT(&allowed_at_start()); }
@@ -109,7 +110,7 @@ Pinned::Pinned() {
 }
 Pinned::~Pinned() { ::sched_setaffinity(0, sizeof(cpu_set_t), &allowed_at_start()); }
 
-Result<std::unique_ptr<RoundTrips>> RoundTrips::start(Waiting waiting) {
+Result<std::unique_ptr<RoundTrips>> RoundTrips::start(Waiting waiting, std::function<void()> work) {
   const int cpu = waiting == Waiting::kFutex ? first_cpu() : second_cpu();
   void* memory = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return system_error("no shared memory for a round trip", errno);
@@ -122,6 +123,7 @@ Result<std::unique_ptr<RoundTrips>> RoundTrips::start(Waiting waiting) {
     pin(0, cpu);
     for (std::uint32_t turn = 1;; ++turn) {
       wait_for_request(shared->ask, turn, waiting);
+      if (work && shared->works.load(std::memory_order_relaxed)) work();
       set(shared->answer, turn, waiting);
     }
   }
@@ -135,15 +137,30 @@ RoundTrips::~RoundTrips() {
   ::munmap(shared_, sizeof(Shared));
 }
 
+void RoundTrips::take_turn() {
+  const std::uint32_t turn = shared_->ask.load(std::memory_order_relaxed) + 1;
+  set(shared_->ask, turn, waiting_);
+  wait_for_answer(shared_->answer, turn, shared_->ask, waiting_);
+}
+
 double RoundTrips::measure(int count) {
-  std::uint32_t turn = shared_->ask.load();
-  const auto one_round_trip = [&] {
-    set(shared_->ask, ++turn, waiting_);
-    wait_for_answer(shared_->answer, turn, shared_->ask, waiting_);
-  };
-  one_round_trip();  // the partner may sleep
+  shared_->works.store(false, std::memory_order_relaxed);
+  take_turn();  // the partner may sleep
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < count; ++i) one_round_trip();
+  for (int i = 0; i < count; ++i) take_turn();
+  const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
+  return taken.count() / count;
+}
+
+double RoundTrips::measure_work(int count, const std::function<void()>& before, const std::function<void()>& after) {
+  shared_->works.store(true, std::memory_order_relaxed);
+  take_turn();
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < count; ++i) {
+    before();
+    take_turn();
+    after();
+  }
   const std::chrono::duration<double, std::nano> taken = std::chrono::steady_clock::now() - start;
   return taken.count() / count;
 }

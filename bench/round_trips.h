@@ -1,6 +1,7 @@
 // What a call into a cell is compared with: bare round trips between two processes over a word of shared memory.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/result.h"
@@ -15,16 +16,20 @@ enum class Waiting {
 // A partner process that answers round trips, ended with this object. Not thread-safe.
 class RoundTrips {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<RoundTrips>> start(Waiting waiting);
+  // `work`: what the partner does on each turn of measure_work(), before it answers. In its copy of this process.
+  [[nodiscard]] static Result<std::unique_ptr<RoundTrips>> start(Waiting waiting, std::function<void()> work = {});
   ~RoundTrips();
   RoundTrips(const RoundTrips&) = delete;
   RoundTrips& operator=(const RoundTrips&) = delete;
 
   // Nanoseconds for one of `count` round trips. The caller must be pinned to first_cpu().
   [[nodiscard]] double measure(int count);
+  // The same with the partner's work in between, and the caller's own before and after it.
+  [[nodiscard]] double measure_work(int count, const std::function<void()>& before, const std::function<void()>& after);
 
  private:
   struct Shared;
+  void take_turn();
   RoundTrips(Shared* shared, int partner, Waiting waiting) : shared_(shared), partner_(partner), waiting_(waiting) {}
   Shared* shared_;
   int partner_;

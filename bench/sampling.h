@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <vector>
 
 #include "base/result.h"
 
@@ -45,6 +46,29 @@ using Sample = std::function<Result<double>()>;
     }
   }
   return best;
+}
+
+// How much longer `longer` takes than `shorter`: the median of the differences of neighbours. The best sample of each
+// side would come from different moments, and two such of 5 us say nothing about a tenth of one.
+[[nodiscard]] inline Result<double> median_difference(const Budget& budget, const Sample& longer,
+                                                      const Sample& shorter) {
+  std::vector<double> differences;
+  const auto end = Clock::now() + budget.time;
+  const auto enough = [&] {
+    const auto taken = static_cast<int>(differences.size());
+    return taken >= budget.at_most || (taken >= budget.at_least && Clock::now() >= end);
+  };
+  while (!enough()) {
+    const auto first = longer();
+    if (!first) return std::unexpected(first.error());
+    const auto second = shorter();
+    if (!second) return std::unexpected(second.error());
+    differences.push_back(*first - *second);
+  }
+  if (differences.empty()) return 0;
+  const auto middle = differences.begin() + static_cast<std::ptrdiff_t>(differences.size() / 2);
+  std::ranges::nth_element(differences, middle);
+  return *middle;
 }
 
 }  // namespace coffer::bench

@@ -220,7 +220,9 @@ std::string Native::source(Side side) const {
       "// C that is C++ too: casts are C's.\n#pragma GCC diagnostic ignored \"-Wold-style-cast\"\n"
       "#pragma GCC diagnostic ignored \"-Wconversion\"\n"
       "#pragma GCC diagnostic ignored \"-Wshadow\"\n");
-  text.add("#define EDL_WRITE std::memcpy\n#define EDL_STRLEN std::strlen\n#define EDL_WCSLEN std::wcslen");
+  text.add(
+      "#define EDL_ALIGNMENT 64\n#define EDL_WRITE std::memcpy\n#define EDL_STRLEN std::strlen\n#define EDL_WCSLEN "
+      "std::wcslen");
   text.add(kSupport);
   text.line("namespace {} {{\n", interface_.name);
   edge_.statuses(text);

@@ -34,7 +34,7 @@ std::string Edge::arguments_type(const Function& function) const {
 }
 
 void Edge::structures(Text& text) const {
-  emit_padding_clearers(text, interface_);
+  emit_structure_helpers(text, interface_);
   for (const auto* list : {&interface_.ecalls, &interface_.ocalls}) {
     for (const auto& each : *list) {
       text.open("typedef struct {}", arguments_type(*each));
@@ -174,7 +174,7 @@ void Edge::bridge(Text& text, const Function& function) const {
   text.line("static {} edl_{}_{}({}void* edl_input, size_t edl_input_size, void* edl_output,", status_,
             inside ? "ecall" : "ocall", function.name, inside ? "" : "const ");
   text.open("    size_t edl_output_size)");
-  text.line("{0}* const edl_args = ({0}*)(uintptr_t)edl_input;", type);
+  marshal.received(text, type);
   text.line("{0}* const edl_answer = ({0}*)edl_output;", type);
   text.line("edl_block edl_in = {{(uint8_t*)(uintptr_t)edl_input, edl_input_size, 0, 0}};");
   text.line("edl_block edl_out = {{(uint8_t*)edl_output, edl_output_size, 0, 0}};");
@@ -185,7 +185,7 @@ void Edge::bridge(Text& text, const Function& function) const {
       text.line("void* edl_sent_{} = NULL;", each.name);
     }
   }
-  text.line("(void)edl_take(&edl_in, sizeof(*edl_args));");
+  marshal.take_arguments(text);
   text.line("(void)edl_make(&edl_out, sizeof(*edl_answer));");
   text.line("if (edl_in.bad != 0 || edl_out.bad != 0) return {};", malformed_);
   text.line("memset(edl_answer, 0, sizeof(*edl_answer));");

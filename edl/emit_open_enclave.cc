@@ -91,7 +91,7 @@ std::string OpenEnclave::header(Side side) const {
 
 // Result and deep copy come first in every argument structure: the libraries on both sides look at them.
 void OpenEnclave::structures(Text& text) const {
-  emit_padding_clearers(text, interface_);
+  emit_structure_helpers(text, interface_);
   for (const auto* list : {&interface_.ecalls, &interface_.ocalls}) {
     for (const auto& each : *list) {
       text.open("typedef struct _{}_args_t", each->name);
@@ -255,7 +255,7 @@ void OpenEnclave::bridge(Text& text, const Function& function) const {
   text.line("static void {}_{}(const uint8_t* edl_input, size_t edl_input_size, uint8_t* edl_output,",
             inside ? "ecall" : "ocall", function.name);
   text.open("    size_t edl_output_size, size_t* edl_output_written)");
-  text.line("{0}_args_t* const edl_args = ({0}_args_t*)(uintptr_t)edl_input;", function.name);
+  marshal.received(text, function.name + "_args_t");
   text.line("{0}_args_t* const edl_answer = ({0}_args_t*)edl_output;", function.name);
   text.line("edl_block edl_in = {{(uint8_t*)(uintptr_t)edl_input, edl_input_size, 0, 0}};");
   text.line("edl_block edl_out = {{edl_output, edl_output_size, 0, 0}};");
@@ -274,7 +274,7 @@ void OpenEnclave::bridge(Text& text, const Function& function) const {
     text.line("if (edl_input == NULL || edl_output == NULL) return;");
   }
   text.line("if (edl_output_size < EDL_ALIGNED(sizeof(*edl_answer))) return;");
-  text.line("(void)edl_take(&edl_in, sizeof(*edl_args));");
+  marshal.take_arguments(text);
   text.line("(void)edl_make(&edl_out, sizeof(*edl_answer));");
   text.line("memset(edl_answer, 0, sizeof(*edl_answer));");
   text.open("if (edl_in.bad == 0)");
@@ -355,8 +355,9 @@ std::string OpenEnclave::source(Side side) const {
   if (!inside) text.line("\n#include <errno.h>\n#include <stdlib.h>\n#include <string.h>\n#include <wchar.h>");
   text.line("#include <stddef.h>\n#include <stdint.h>\n");
   text.line("OE_EXTERNC_BEGIN\n");
-  text.line("#define EDL_WRITE {}\n#define EDL_STRLEN oe_strlen\n#define EDL_WCSLEN oe_wcslen",
-            inside ? "oe_memcpy_with_barrier" : "memcpy");
+  text.line(
+      "#define EDL_ALIGNMENT 16\n#define EDL_WRITE {}\n#define EDL_STRLEN oe_strlen\n#define EDL_WCSLEN oe_wcslen",
+      inside ? "oe_memcpy_with_barrier" : "memcpy");
   text.add(kSupport);
   results(text);
   identifiers(text);

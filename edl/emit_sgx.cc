@@ -41,7 +41,7 @@ std::string source(const Interface& interface, const Edge& edge, Side side, cons
   Text text;
   text.add(kPreamble);
   text.line("#include \"{}_{}.h\"\n\n#include <errno.h>\n", interface.name, inside ? "t" : "u");
-  text.line("#define EDL_WRITE memcpy\n#define EDL_STRLEN strlen\n#define EDL_WCSLEN wcslen");
+  text.line("#define EDL_ALIGNMENT 64\n#define EDL_WRITE memcpy\n#define EDL_STRLEN strlen\n#define EDL_WCSLEN wcslen");
   text.add(kSupport);
   edge.statuses(text);
   edge.structures(text);

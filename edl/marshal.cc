@@ -13,6 +13,13 @@ std::string dimensions_of(const Declaration& declaration) {
   return result;
 }
 
+// What a pointer to one points to.
+Type by_value(const Declaration& pointer) {
+  Type type = pointer.type;
+  if (type.pointers != 0) --type.pointers;
+  return type;
+}
+
 // Without the const that would make a copy of it useless.
 Type plain(Type type) {
   if (type.pointers <= 1) type.is_const = false;
@@ -24,6 +31,20 @@ Type plain(Type type) {
 std::string declared(const Type& type, const std::string& name) { return spelled(type) + " " + name; }
 std::string declared(const Declaration& declaration) {
   return declared(declaration.type, declaration.name) + dimensions_of(declaration);
+}
+
+namespace {
+
+bool has_bools(const Interface& interface, const UserType& type);
+// Values of the type, not addresses, in which a bool stands. What a union holds nobody can tell.
+bool has_bools(const Interface& interface, const Type& type) {
+  if (type.is_pointer()) return false;
+  const UserType* known = interface.find(type);
+  return type.base == Base::kBool || (known != nullptr && has_bools(interface, *known));
+}
+bool has_bools(const Interface& interface, const UserType& type) {
+  return type.kind == UserTypeKind::kStruct &&
+         std::ranges::any_of(type.members, [&](const Declaration& each) { return has_bools(interface, each.type); });
 }
 
 void emit_padding_clearers(Text& text, const Interface& interface) {
@@ -47,6 +68,36 @@ void emit_padding_clearers(Text& text, const Interface& interface) {
     text.close();
     text.blank();
   }
+}
+
+void emit_bool_makers(Text& text, const Interface& interface) {
+  for (const auto& type : interface.types) {
+    if (!has_bools(interface, *type)) continue;
+    text.open("EDL_HELPER void edl_bools_{0}({0}* one)", type->name);
+    for (const Declaration& member : type->members) {
+      if (!has_bools(interface, member.type)) continue;
+      if (member.type.base == Base::kBool) {
+        text.line("edl_make_bools(&one->{0}, sizeof(one->{0}));", member.name);
+        continue;
+      }
+      const std::string& inner = interface.find(member.type)->name;
+      text.open("");
+      text.line("size_t edl_i = 0;");
+      text.line(
+          "for (edl_i = 0; edl_i < sizeof(one->{0}) / sizeof({1}); ++edl_i) edl_bools_{1}(({1}*)&one->{0} + edl_i);",
+          member.name, inner);
+      text.close();
+    }
+    text.close();
+    text.blank();
+  }
+}
+
+}  // namespace
+
+void emit_structure_helpers(Text& text, const Interface& interface) {
+  emit_padding_clearers(text, interface);
+  emit_bool_makers(text, interface);
 }
 
 bool Marshal::marshalled(const Declaration& parameter) const {
@@ -93,6 +144,26 @@ std::string Marshal::cleared(const Type& type, const std::string& pointer) const
   const bool record = known != nullptr && known->kind == UserTypeKind::kStruct;
   return record ? fmt::format("edl_clear_{}({});", known->name, pointer)
                 : fmt::format("EDL_CLEAR_PADDING({});", pointer);
+}
+
+void Marshal::settle_value(Text& text, const Type& type, const std::string& where) const {
+  if (side_ == Side::kOutside || type.is_pointer() || type.base == Base::kBool || !has_bools(interface_, type)) return;
+  text.line("edl_bools_{}(&{});", interface_.find(type)->name, where);
+}
+
+void Marshal::settle(Text& text, const Declaration& pointer, const std::string& where, const std::string& bytes) const {
+  const Type type = by_value(pointer);
+  if (side_ == Side::kOutside || !has_bools(interface_, type)) return;
+  text.open("if ({} != NULL)", where);
+  if (type.base == Base::kBool) {
+    text.line("edl_make_bools((void*)(uintptr_t){}, {});", where, bytes);
+  } else {
+    const std::string& name = interface_.find(type)->name;
+    text.line("size_t edl_k = 0;");
+    text.line("for (edl_k = 0; edl_k < {0} / sizeof({1}); ++edl_k) edl_bools_{1}(({1}*)(uintptr_t){2} + edl_k);", bytes,
+              name, where);
+  }
+  text.close();
 }
 
 std::string Marshal::element(const Declaration& declaration) const {
@@ -286,6 +357,7 @@ void Marshal::write_structs(Text& text, const Declaration& pointer, const std::s
 }
 
 void Marshal::read(Text& text) const {
+  settle_value(text, function_.result, "edl_answer." + result_member());
   for (const Declaration& each : function_.parameters) {
     if (!marshalled(each) || !each.attributes->out()) continue;
     const std::string size = size_of(each, "edl_args.", "&edl_bad");
@@ -298,6 +370,8 @@ void Marshal::read(Text& text) const {
     text.line("edl_get(&edl_out, (void*)(uintptr_t){}, {});", each.name, size);
     if (each.attributes->any_string()) {
       text.line("edl_check_terminated({}, {}, sizeof(*{}), &edl_out.bad);", each.name, size, each.name);
+    } else {
+      settle(text, each, each.name, size);
     }
   }
 }
@@ -317,6 +391,8 @@ void Marshal::read_deep(Text& text, const Declaration& pointer, const std::strin
   text.line("{}* const edl_own{} = ({}*)(uintptr_t)&{}[{}];", kind, depth, kind, where, i);
   text.line("{} {};", kind, one);
   text.line("memcpy(&{0}, {1} + {2} * sizeof({0}), sizeof({0}));", one, from, i);
+  text.line("EDL_SETTLED(&{});", one);
+  settle_value(text, by_value(pointer), one);
   for (const Declaration& member : type.members) {
     if (copied_along(member)) continue;
     if (member.measures) {
@@ -337,6 +413,7 @@ void Marshal::read_deep(Text& text, const Declaration& pointer, const std::strin
       read_deep(text, member, own, size, depth + 1);
     } else {
       text.line("edl_get(&edl_out, (void*)(uintptr_t){}, {});", own, size);
+      settle(text, member, own, size);
     }
     text.close();
   }
@@ -345,9 +422,27 @@ void Marshal::read_deep(Text& text, const Declaration& pointer, const std::strin
 
 // --------------------------------------------------------------------------------------------------- the bridge
 
+void Marshal::received(Text& text, const std::string& type) const {
+  if (side_ == Side::kInside) {
+    text.line("{0}* const edl_args = ({0}*)(uintptr_t)edl_input;", type);
+  } else {
+    text.line("{0} edl_given;\n{0}* const edl_args = &edl_given;", type);
+  }
+}
+
+void Marshal::take_arguments(Text& text) const {
+  text.add(side_ == Side::kInside ? "(void)edl_take(&edl_in, sizeof(*edl_args));"
+                                  : "edl_get(&edl_in, edl_args, sizeof(*edl_args));");
+}
+
 void Marshal::locate(Text& text) const {
+  // Zeroed is what leaves the enclave, and what the SDKs' programs expect of an OCALL: in their own dialects.
+  const bool zeroed = side_ == Side::kInside || dialect_ != Dialect::kCoffer;
   for (const Declaration& each : function_.parameters) {
-    if (!marshalled(each)) continue;
+    if (!marshalled(each)) {
+      if (!bare_pointer(each)) settle_value(text, each.type, "edl_args->" + each.name);
+      continue;
+    }
     const Attributes& given = *each.attributes;
     const std::string size = size_of(each, "edl_args->", "&edl_in.bad");
     const std::string at = "edl_p_" + each.name;
@@ -356,8 +451,10 @@ void Marshal::locate(Text& text) const {
       text.line("edl_check_terminated({}, {}, sizeof({}), &edl_in.bad);", at, size, element(each));
     } else {
       const char* const block = given.in() ? "edl_in" : "edl_out";
-      text.line("{} = {}(&{}, {}, {});", at, given.in() ? "edl_take_sized" : "edl_make_zeros", block, size,
+      const char* const found = given.in() ? "edl_take_sized" : zeroed ? "edl_make_zeros" : "edl_make_sized";
+      text.line("{} = {}(&{}, {}, {});", at, found, block, size,
                 bytes(each, "edl_args->", fmt::format("&{}.bad", block)));
+      if (given.in()) settle(text, each, at, size);
     }
     if (given.out_only()) continue;
     if (deep(each) == nullptr) {
@@ -394,6 +491,7 @@ void Marshal::locate_deep(Text& text, const Declaration& pointer, const std::str
     text.open("if ({}.{} != NULL)", one, member.name);
     text.line("const size_t {} = {};", size, this->bytes(member, one + ".", "&" + block + ".bad"));
     text.line("{}.{} = ({})edl_take(&{}, {});", one, member.name, spelled(member.type), block, size);
+    settle(text, member, fmt::format("{}.{}", one, member.name), size);
     if (deep(member) != nullptr) {
       const std::string next = fmt::format("edl_at{}", depth);
       text.open("if ({}.{} != NULL)", one, member.name);

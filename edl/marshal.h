@@ -2,7 +2,7 @@
 // they are in is the emitters' business: where blocks come from, how a call is made, what a failure is called.
 //
 // The generated statements use the helpers of support_text.h, and these names:
-//   edl_args      the argument structure: of the caller its own copy, in a bridge a pointer to the input block
+//   edl_args      the argument structure: of the caller its own, in a bridge a pointer to it
 //   edl_answer    the answer's: of the caller its own copy, in a bridge a pointer to the output block
 //   edl_in, edl_out        edl_block of the input and the output
 //   edl_bad       the caller's mistakes before there are blocks
@@ -27,8 +27,8 @@ enum class Side : std::uint8_t { kOutside, kInside };
 [[nodiscard]] std::string declared(const Type& type, const std::string& name);
 
 // For each struct of the interface a function edl_clear_NAME() that zeroes the bytes between its members, whatever the
-// compiler is.
-void emit_padding_clearers(Text& text, const Interface& interface);
+// compiler is; and where there are bools in it, edl_bools_NAME(), which makes each byte that stands for one 0 or 1.
+void emit_structure_helpers(Text& text, const Interface& interface);
 
 class Marshal {
  public:
@@ -45,8 +45,11 @@ class Marshal {
   void write(Text& text) const;  // edl_args and the buffers to edl_in
   void read(Text& text) const;   // buffers from edl_out, which stands behind the answer's structure
 
-  // --- the bridge.
-  void locate(Text& text) const;        // from edl_in, edl_out to edl_p_NAME, all checked
+  // --- the bridge. What it was sent: inside its own, outside the enclave can change it meanwhile, so the argument
+  // structure is copied, once, and the function runs with that.
+  void received(Text& text, const std::string& type) const;  // declares edl_args
+  void take_arguments(Text& text) const;                     // from edl_in
+  void locate(Text& text) const;                             // from edl_in, edl_out to edl_p_NAME, all checked
   void clean(Text& text) const;         // after the function: nothing of this side in the output block
   void clean_result(Text& text) const;  // at last: in the answer's structure
   // What the function is called with, in order.
@@ -80,6 +83,10 @@ class Marshal {
   [[nodiscard]] bool may_have_padding(const Declaration& declaration) const;
   // A statement that zeroes the padding of what `pointer` points to.
   [[nodiscard]] std::string cleared(const Type& type, const std::string& pointer) const;
+
+  // Inside: what came from outside as the compiler may see it, bools above all. One value, a buffer.
+  void settle_value(Text& text, const Type& type, const std::string& where) const;
+  void settle(Text& text, const Declaration& pointer, const std::string& where, const std::string& bytes) const;
 
   void measure_deep(Text& text, const Declaration& pointer, const std::string& where, const std::string& bytes,
                     const std::string& total, const std::string& bad, int depth) const;

@@ -7,9 +7,6 @@ namespace coffer {
 
 namespace {
 
-// Where the enclave reaches this process's memory, or the call is small enough for a copy to cost less than finding
-// room in shared memory, blocks are ordinary memory.
-constexpr std::size_t kSmall = 2048;
 constexpr std::size_t kAlignment = COFFER_EDGE_ALIGNMENT;
 
 Enclave& enclave_of(coffer_edge_enclave* enclave) { return *reinterpret_cast<Enclave*>(enclave); }

@@ -119,8 +119,10 @@ coffer_edge_status coffer_edge_ocall_call(uint32_t function, coffer_edge_blocks*
   if (table == nullptr || function >= table->count) return COFFER_EDGE_NO_FUNCTION;
   leave({static_cast<const std::byte*>(blocks->input), blocks->input_size});
   waiting.push_back(&coffer_edge_program_interface.ocalls[function]);
+  if (border().in_host) border().in_host(static_cast<std::byte*>(blocks->input));
   coffer_edge_status status =
       table->bridges[function](blocks->input, blocks->input_size, blocks->output, blocks->output_size);
+  if (border().in_host) border().in_host(nullptr);
   waiting.pop_back();
   if (border().change_answer) border().change_answer({static_cast<std::byte*>(blocks->output), blocks->output_size});
   if (border().change_status) status = border().change_status(status);

@@ -17,6 +17,8 @@ struct Border {
   std::function<void(std::vector<std::byte>& input, std::size_t& output_size)> change_input;
   std::function<void(std::span<std::byte> answer)> change_answer;
   std::function<coffer_edge_status(coffer_edge_status)> change_status;
+  // Told of the block that the host's half of an OCALL works in, and with nullptr when it is done.
+  std::function<void(std::byte* input)> in_host;
   // Told what leaves the enclave: an OCALL's input, an ECALL's output.
   std::function<void(std::span<const std::byte>)> leaves;
   // What memory holds that nobody has written.

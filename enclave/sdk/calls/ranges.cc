@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "enclave/sdk/calls/ranges.h"
 
@@ -27,7 +28,9 @@ bool fits(std::uint64_t base, std::uint64_t size, std::uint64_t address, std::ui
 // are allocated one by one then.
 struct ThreadStack {
   std::byte* memory = nullptr;
+  std::size_t size = 0;
   std::size_t used = 0;
+  std::size_t missed = 0;  // what all blocks together would have taken when one had no room
   bool ended = false;
 };
 constinit thread_local ThreadStack stack;
@@ -36,17 +39,31 @@ struct EndOfThread {
   EndOfThread() = default;
   ~EndOfThread() {
     release_shared(stack.memory);
-    stack = {.memory = nullptr, .used = 0, .ended = true};
+    stack = {.memory = nullptr, .size = 0, .used = 0, .missed = 0, .ended = true};
   }
   EndOfThread(const EndOfThread&) = delete;
   EndOfThread& operator=(const EndOfThread&) = delete;
 };
 
+// Asking the host for memory and giving it back are two exits, more than the copy of half a megabyte costs: so the
+// allocation grows to what the thread's calls need, while none of it is in use.
+void make_room(std::size_t size) {
+  const std::size_t needed = std::max(size, std::exchange(stack.missed, 0));
+  if (needed > kMostStack || (stack.memory != nullptr && needed <= stack.size)) return;
+  release_shared(stack.memory);
+  stack.size = std::max(kStackSize, std::bit_ceil(needed));
+  stack.memory = static_cast<std::byte*>(allocate_shared(stack.size));
+  if (stack.memory == nullptr) stack.size = 0;
+}
+
 std::byte* take(std::size_t size) {
   if (stack.ended) return nullptr;
   static thread_local const EndOfThread end;
-  if (stack.memory == nullptr) stack.memory = static_cast<std::byte*>(allocate_shared(kStackSize));
-  if (stack.memory == nullptr || size > kStackSize - stack.used) return nullptr;
+  if (stack.used == 0) make_room(size);
+  if (size > stack.size - stack.used) {
+    if (size <= kMostStack) stack.missed = std::max(stack.missed, stack.used + size);
+    return nullptr;
+  }
   std::byte* block = stack.memory + stack.used;
   stack.used += size;
   return block;
