@@ -1,0 +1,101 @@
+#include <algorithm>
+
+#include <coffer/attest/evidence.h>
+
+#include "attest/der/reader.h"
+#include "base/hex.h"
+
+namespace coffer::attest {
+
+namespace {
+
+// What was asked to be in the evidence is at the front of its 64 bytes of report data.
+void note_report_data(const EvidenceParts& parts, Verification& answer) {
+  constexpr std::string_view kId = "report.nonce";
+  constexpr std::string_view kSection = "report data, as the verifier asked for it";
+  if (!parts.nonce) {
+    answer.checks.not_done(kId, kSection, "no nonce was asked for: the evidence can be an old one");
+    return;
+  }
+  const ClaimValue* claim = answer.claims.find("report_data");
+  const auto* text = claim != nullptr ? claim->as<std::string>() : nullptr;
+  std::string expected = to_hex(*parts.nonce);
+  if (text != nullptr && expected.size() < text->size()) expected.resize(text->size(), '0');
+  answer.checks.note(kId, kSection, text != nullptr && *text == expected, expected, text != nullptr ? *text : "none");
+}
+
+Result<SnpEndorsement> prepare_snp(const EvidenceParts& parts, const DetectedEvidence& detected, const TrustedRoots& roots) {
+  SnpCertificates certificates = parts.snp;
+  if (certificates.vek.empty() && certificates.chain.empty()) certificates.chain = detected.certificates;
+  return SnpEndorsement::prepare(certificates, roots);
+}
+
+bool any_certificates(const EvidenceParts& parts) { return !parts.snp.vek.empty() || !parts.snp.chain.empty(); }
+
+Result<Verification> verify_quote(const EvidenceParts& parts, ByteView quote, const TrustedRoots& roots, UnixTime at) {
+  TpmEvidence evidence{.quote = quote,
+                       .signature = parts.signature,
+                       .attestation_key = parts.attestation_key,
+                       .nonce = parts.nonce,
+                       .pcrs = parts.pcrs,
+                       .event_log = parts.event_log,
+                       .hcl_report = parts.hcl_report};
+  if (!any_certificates(parts)) return verify_tpm(evidence, roots, at);
+  const auto endorsement = SnpEndorsement::prepare(parts.snp, roots);
+  if (!endorsement) return std::unexpected(endorsement.error());
+  evidence.endorsement = &*endorsement;
+  return verify_tpm(evidence, roots, at);
+}
+
+Result<Verification> verify_snp_kind(const EvidenceParts& parts, const DetectedEvidence& detected,
+                                     const TrustedRoots& roots, UnixTime at) {
+  const auto endorsement = prepare_snp(parts, detected, roots);
+  if (!endorsement) return std::unexpected(endorsement.error());
+  auto answer = detected.kind == EvidenceKind::kSnpReport ? verify_snp(detected.bytes, *endorsement, at)
+                                                          : verify_hcl_report(detected.bytes, *endorsement, at);
+  if (answer && detected.kind == EvidenceKind::kSnpReport) note_report_data(parts, *answer);
+  return answer;
+}
+
+Result<Verification> verify_certificate(const EvidenceParts& parts, ByteView vek, const TrustedRoots& roots, UnixTime at) {
+  SnpCertificates certificates = parts.snp;
+  certificates.vek = vek;
+  const auto endorsement = SnpEndorsement::prepare(certificates, roots);
+  if (!endorsement) return std::unexpected(endorsement.error());
+  return verify_snp_endorsement(*endorsement, at);
+}
+
+Result<Verification> verify_kind(const EvidenceParts& parts, const DetectedEvidence& detected, const TrustedRoots& roots,
+                                 UnixTime at) {
+  switch (detected.kind) {
+    case EvidenceKind::kSnpReport:
+    case EvidenceKind::kHclReport:
+      return verify_snp_kind(parts, detected, roots, at);
+    case EvidenceKind::kSnpCertificate:
+      return verify_certificate(parts, detected.bytes, roots, at);
+    case EvidenceKind::kTpmQuote:
+      return verify_quote(parts, detected.bytes, roots, at);
+    case EvidenceKind::kEventLog:
+      return verify_event_log(detected.bytes);
+    case EvidenceKind::kSgxQuote:
+    case EvidenceKind::kTdxQuote:
+    case EvidenceKind::kOpenEnclave:
+      break;
+  }
+  return input_error(std::string(name_of(detected.kind)) + ": this kind of evidence is not supported");
+}
+
+}  // namespace
+
+Result<EvidenceAnswer> verify_evidence(const EvidenceParts& parts, const TrustedRoots& roots, UnixTime at) {
+  const auto detected = detect_evidence(parts.evidence);
+  if (!detected) return std::unexpected(detected.error());
+  auto verification = verify_kind(parts, *detected, roots, at);
+  if (!verification) return std::unexpected(verification.error());
+  EvidenceAnswer answer{.kind = detected->kind, .verification = std::move(*verification)};
+  answer.accepted = detected->kind == EvidenceKind::kEventLog ? answer.verification.checks.all_passed()
+                                                              : answer.verification.authentic();
+  return answer;
+}
+
+}  // namespace coffer::attest
