@@ -10,6 +10,10 @@
 
 #include <openenclave/bits/asym_keys.h>
 
+#ifdef __cplusplus
+#include <string.h>  // sources written for Open Enclave's C++ library have it from <string>
+#endif
+
 #include "bits/cpuid.h"
 #include "bits/defs.h"
 #include "bits/evidence.h"
