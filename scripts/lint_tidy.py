@@ -40,7 +40,7 @@ def compiled_sources():
 def headers_digest():
     """One digest over every header and the settings: a change of either makes all results stale."""
     digest = hashlib.sha256()
-    rooms = ["base", "boundary", "sgx", "processor", "emulate", "enclave", "edl", "host", "node", "cli", "compat", "include",
+    rooms = ["attest", "base", "boundary", "sgx", "processor", "emulate", "enclave", "edl", "host", "node", "cli", "compat", "include",
              "samples"]
     headers = sorted(header for room in rooms for header in (ROOT / room).rglob("*.h"))
     for path in [ROOT / ".clang-tidy", *headers]:

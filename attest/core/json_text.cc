@@ -11,8 +11,9 @@ namespace {
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const auto continues = [&](std::size_t count) {
-    return text.size() > count &&
-           std::ranges::all_of(text.substr(1, count), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; });
+    return text.size() > count && std::ranges::all_of(text.substr(1, count), [](char c) {
+             return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+           });
   };
   const unsigned char first = byte(0);
   if (first < 0x80) return 1;

@@ -1,5 +1,5 @@
-// Writes one JSON text (RFC 8259) without white space. Only writing: reading is nlohmann-json's work, which is not linked
-// into every enclave that has something to say. Not thread-safe; whoever uses it keeps the nesting right.
+// Writes one JSON text (RFC 8259) without white space. Only writing: reading is nlohmann-json's work, which is not
+// linked into every enclave that has something to say. Not thread-safe; whoever uses it keeps the nesting right.
 #pragma once
 
 #include <cstdint>

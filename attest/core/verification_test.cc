@@ -62,8 +62,7 @@ TEST(Claims, KeepTheirOrderAndStandOnce) {
   claims.set("list", ClaimValue::List{1, "two", ClaimValue(Claims{})});
   claims.set("huge", std::uint64_t{0xffff'ffff'ffff'ffff});
   claims.set_hex("bytes", std::array{std::byte{0xab}, std::byte{1}});
-  EXPECT_EQ(to_json(claims),
-            R"({"b":"text","a":true,"list":[1,"two",{}],"huge":18446744073709551615,"bytes":"ab01"})");
+  EXPECT_EQ(to_json(claims), R"({"b":"text","a":true,"list":[1,"two",{}],"huge":18446744073709551615,"bytes":"ab01"})");
   ASSERT_NE(claims.find("a"), nullptr);
   EXPECT_EQ(*claims.find("a"), ClaimValue(true));
   EXPECT_EQ(claims.find("c"), nullptr);
@@ -79,8 +78,9 @@ TEST(Claims, KeepTheirOrderAndStandOnce) {
 TEST(Claims, AreValidJsonWhateverTheyHold) {
   Claims claims;
   claims.set("q\"\\\n", std::string("\x01\xff\xc3\xa4\xed\xa0\x80\xf0\x9f\x98\x80\xc0\x80"));
-  EXPECT_EQ(to_json(claims), "{\"q\\\"\\\\\\u000a\":\"\\u0001\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd"
-                             "\xef\xbf\xbd\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}");
+  EXPECT_EQ(to_json(claims),
+            "{\"q\\\"\\\\\\u000a\":\"\\u0001\xef\xbf\xbd\xc3\xa4\xef\xbf\xbd\xef\xbf\xbd"
+            "\xef\xbf\xbd\xf0\x9f\x98\x80\xef\xbf\xbd\xef\xbf\xbd\"}");
 }
 
 }  // namespace

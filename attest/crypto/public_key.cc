@@ -26,10 +26,12 @@ struct PublicKey::State {
 namespace {
 
 // Object identifiers, as the contents of their DER.
-constexpr std::array<std::uint8_t, 7> kIdEcPublicKey{0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};          // 1.2.840.10045.2.1
-constexpr std::array<std::uint8_t, 8> kPrime256v1{0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};      // 1.2.840.10045.3.1.7
-constexpr std::array<std::uint8_t, 5> kSecp384r1{0x2b, 0x81, 0x04, 0x00, 0x22};                         // 1.3.132.0.34
-constexpr std::array<std::uint8_t, 9> kRsaEncryption{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};  // 1.2.840.113549.1.1.1
+constexpr std::array<std::uint8_t, 7> kIdEcPublicKey{0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};  // 1.2.840.10045.2.1
+constexpr std::array<std::uint8_t, 8> kPrime256v1{0x2a, 0x86, 0x48, 0xce,
+                                                  0x3d, 0x03, 0x01, 0x07};       // 1.2.840.10045.3.1.7
+constexpr std::array<std::uint8_t, 5> kSecp384r1{0x2b, 0x81, 0x04, 0x00, 0x22};  // 1.3.132.0.34
+constexpr std::array<std::uint8_t, 9> kRsaEncryption{0x2a, 0x86, 0x48, 0x86, 0xf7,
+                                                     0x0d, 0x01, 0x01, 0x01};  // 1.2.840.113549.1.1.1
 
 template <std::size_t N>
 bool is(ByteView oid, const std::array<std::uint8_t, N>& wanted) {
@@ -153,9 +155,9 @@ Result<PublicKey> rsa_from_der(ByteView bits) {
 
 std::string_view name_of(SignatureScheme scheme) {
   constexpr std::array<std::string_view, 9> kNames{
-      "ecdsa-with-SHA256",       "ecdsa-with-SHA384", "ecdsa-with-SHA512", "sha256WithRSAEncryption",
-      "sha384WithRSAEncryption", "sha512WithRSAEncryption", "RSASSA-PSS with SHA256", "RSASSA-PSS with SHA384",
-      "RSASSA-PSS with SHA512"};
+      "ecdsa-with-SHA256",       "ecdsa-with-SHA384",       "ecdsa-with-SHA512",
+      "sha256WithRSAEncryption", "sha384WithRSAEncryption", "sha512WithRSAEncryption",
+      "RSASSA-PSS with SHA256",  "RSASSA-PSS with SHA384",  "RSASSA-PSS with SHA512"};
   return kNames.at(static_cast<std::size_t>(scheme));
 }
 

@@ -1,5 +1,5 @@
-// Public keys, prepared once and used often, and the signatures that evidence carries: ECDSA over P-256 and P-384, RSA with
-// either padding. Values: a copy shares the prepared key. Safe to use from several threads at once.
+// Public keys, prepared once and used often, and the signatures that evidence carries: ECDSA over P-256 and P-384, RSA
+// with either padding. Values: a copy shares the prepared key. Safe to use from several threads at once.
 #pragma once
 
 #include <memory>
@@ -36,8 +36,8 @@ enum class RsaPadding : std::uint8_t {
 
 class PublicKey {
  public:
-  // The contents of a SubjectPublicKeyInfo (RFC 5280, 4.1.2.7): P-256 or P-384 by name, points uncompressed, or RSA of 2048
-  // to 8192 bits. kInput where it is none of them or the point is not on its curve.
+  // The contents of a SubjectPublicKeyInfo (RFC 5280, 4.1.2.7): P-256 or P-384 by name, points uncompressed, or RSA of
+  // 2048 to 8192 bits. kInput where it is none of them or the point is not on its curve.
   [[nodiscard]] static Result<PublicKey> from_spki(ByteView der);
   // x and y, big-endian, of 32 bytes each for P-256 and 48 for P-384.
   [[nodiscard]] static Result<PublicKey> from_point(KeyKind curve, ByteView xy);

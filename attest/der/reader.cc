@@ -14,8 +14,8 @@ struct Length {
   std::size_t content = 0;
 };
 
-// X.690, 8.1.3 and 10.1: the short form up to 127, the long form with the fewest bytes above. Four bytes of length are more
-// than any certificate has.
+// X.690, 8.1.3 and 10.1: the short form up to 127, the long form with the fewest bytes above. Four bytes of length are
+// more than any certificate has.
 std::optional<Length> length_of(ByteView bytes) {
   if (bytes.size() < 2) return std::nullopt;
   const std::uint8_t first = octet(bytes, 1);

@@ -1,7 +1,7 @@
-// Reads DER (ITU-T X.690), narrowly: one-byte tags, definite lengths in their shortest form, nothing else. Everything read
-// is a span of the bytes that were given, which stay the caller's; nothing is allocated and nothing is read twice. What is
-// not of this form gives nothing (std::nullopt), and a reader that gave nothing once stays where it was.
-// Values are safe to use from several threads as long as each has its own reader.
+// Reads DER (ITU-T X.690), narrowly: one-byte tags, definite lengths in their shortest form, nothing else. Everything
+// read is a span of the bytes that were given, which stay the caller's; nothing is allocated and nothing is read twice.
+// What is not of this form gives nothing (std::nullopt), and a reader that gave nothing once stays where it was. Values
+// are safe to use from several threads as long as each has its own reader.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +50,9 @@ class Reader {
   [[nodiscard]] bool empty() const { return rest_.empty(); }
   [[nodiscard]] ByteView rest() const { return rest_; }
   // The identifier octet of what comes next; 0 at the end.
-  [[nodiscard]] std::uint8_t next_tag() const { return rest_.empty() ? 0 : std::to_integer<std::uint8_t>(rest_.front()); }
+  [[nodiscard]] std::uint8_t next_tag() const {
+    return rest_.empty() ? 0 : std::to_integer<std::uint8_t>(rest_.front());
+  }
 
   // The next element, of any type.
   [[nodiscard]] std::optional<Element> read();

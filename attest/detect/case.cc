@@ -111,8 +111,8 @@ Answered Case::verify_parts(EvidenceParts parts) {
 }
 
 Answered Case::verify_report() {
-  const auto endorsement = SnpEndorsement::prepare(
-      {.vek = file("vek.der"), .chain = file("ca_chain.pem"), .crl = file("crl.der")}, roots_);
+  const auto endorsement =
+      SnpEndorsement::prepare({.vek = file("vek.der"), .chain = file("ca_chain.pem"), .crl = file("crl.der")}, roots_);
   if (!endorsement) return {std::unexpected(endorsement.error()), false};
   return authentic(verify_snp(file("report.bin"), *endorsement, at_));
 }
@@ -165,11 +165,16 @@ std::string Case::compare_reason(const Answered& answered) const {
     std::string_view reason, check;
   };
   constexpr std::array kWords{
-      Word{"signature", "report.signature"}, Word{"signature", "quote.signature"},
-      Word{"chain", "vek.chain"},            Word{"chain", "ak.chain"},
-      Word{"vek-expired", "vek.validity"},   Word{"revoked", "vek.revocation"},
-      Word{"nonce", "quote.nonce"},          Word{"pcr-digest", "quote.pcr_digest"},
-      Word{"tcb", "vek.tcb"},                Word{"chip-id", "vek.chip_id"},
+      Word{"signature", "report.signature"},
+      Word{"signature", "quote.signature"},
+      Word{"chain", "vek.chain"},
+      Word{"chain", "ak.chain"},
+      Word{"vek-expired", "vek.validity"},
+      Word{"revoked", "vek.revocation"},
+      Word{"nonce", "quote.nonce"},
+      Word{"pcr-digest", "quote.pcr_digest"},
+      Word{"tcb", "vek.tcb"},
+      Word{"chip-id", "vek.chip_id"},
   };
   bool known = false;
   for (const Check& check : answered.verification->checks.list()) {
@@ -238,8 +243,9 @@ std::string Case::compare_log(const Json& claims) const {
 std::string Case::compare_claims(const Verification& verification) const {
   const Json claims = Json::parse(to_json(verification.claims));
   constexpr std::array<std::string_view, 14> kNamed{
-      "vek",        "product",    "vek_product_name", "vek_tcb", "vek_valid", "sig_scheme",           "nonce",
-      "pcr_bank",   "pcr_selection", "pcrs",          "rtmr_from_log", "pcr_digest_matches", "fmspc", "pck_ca"};
+      "vek",   "product",  "vek_product_name", "vek_tcb", "vek_valid",     "sig_scheme",
+      "nonce", "pcr_bank", "pcr_selection",    "pcrs",    "rtmr_from_log", "pcr_digest_matches",
+      "fmspc", "pck_ca"};
   for (const std::string_view name : kNamed) {
     const auto expected = expect_.find(name);
     if (expected == expect_.end() || expected->is_null()) continue;
@@ -266,7 +272,8 @@ std::string Case::compare(const Answered& answered) const {
     const bool bound = std::ranges::any_of(verification.checks.list(), [](const Check& check) {
       return check.id == "hcl.report_data" && check.outcome == CheckOutcome::kPassed;
     });
-    if (bound != binds->get<bool>()) return bound ? "the report data binds the HCL data" : "the report data binds nothing";
+    if (bound != binds->get<bool>())
+      return bound ? "the report data binds the HCL data" : "the report data binds nothing";
   }
   return compare_claims(verification);
 }

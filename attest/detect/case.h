@@ -26,8 +26,8 @@ struct CaseOutcome {
   std::string got;       // "reject (report.signature)"; where only a value differs, which
 };
 
-// Verifies what the files hold at the time in expect.json (else at `now`), and compares verdict, TCB status, advisories,
-// reason and every field that expect.json has. A case whose verdict is "either" agrees whatever comes.
+// Verifies what the files hold at the time in expect.json (else at `now`), and compares verdict, TCB status,
+// advisories, reason and every field that expect.json has. A case whose verdict is "either" agrees whatever comes.
 [[nodiscard]] CaseOutcome run_case(const CaseFiles& files, const TrustedRoots& roots, UnixTime now);
 
 }  // namespace coffer::attest::detect

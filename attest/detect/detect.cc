@@ -32,7 +32,8 @@ std::optional<T> at(ByteView bytes, std::size_t offset) {
   return value;
 }
 
-// A report's version is small, and bit 17 of its policy is always set; a quote's first four bytes have its key's type too.
+// A report's version is small, and bit 17 of its policy is always set; a quote's first four bytes have its key's type
+// too.
 bool looks_like_snp(ByteView bytes) {
   const auto version = at<std::uint32_t>(bytes, 0);
   const auto policy = at<std::uint64_t>(bytes, 8);
@@ -45,14 +46,15 @@ std::optional<EvidenceKind> quote_kind(ByteView bytes) {
   const auto version = at<std::uint16_t>(bytes, 0);
   const auto key_type = at<std::uint16_t>(bytes, 2);
   const auto tee = at<std::uint32_t>(bytes, 4);
-  if (!version || !key_type || !tee || *version < 3 || *version > 5 || bytes.size() < kShortestQuote) return std::nullopt;
+  if (!version || !key_type || !tee || *version < 3 || *version > 5 || bytes.size() < kShortestQuote)
+    return std::nullopt;
   if (*key_type != 2 && *key_type != 3) return std::nullopt;
   if (*version == 3) return EvidenceKind::kSgxQuote;
   return *tee == kTdx ? EvidenceKind::kTdxQuote : EvidenceKind::kSgxQuote;
 }
 
-// oe_report_header_t (version 1, a type, the size of the rest), and oe_attestation_header_t, which has the format's UUID
-// before the size.
+// oe_report_header_t (version 1, a type, the size of the rest), and oe_attestation_header_t, which has the format's
+// UUID before the size.
 bool looks_like_open_enclave(ByteView bytes) {
   const auto version = at<std::uint32_t>(bytes, 0);
   if (!version || *version != 1) return false;
@@ -152,7 +154,8 @@ Result<DetectedEvidence> detect_evidence(std::span<const std::byte> bytes) {
     held = std::move(inner);
   }
   return input_error(
-      "evidence: not a kind that is known (SGX or TDX quote, Open Enclave evidence, SEV-SNP report, HCL report, TPM quote, "
+      "evidence: not a kind that is known (SGX or TDX quote, Open Enclave evidence, SEV-SNP report, HCL report, TPM "
+      "quote, "
       "event log, or hexadecimal, Base64 or JSON of one)");
 }
 

@@ -24,7 +24,8 @@ void note_report_data(const EvidenceParts& parts, Verification& answer) {
   answer.checks.note(kId, kSection, text != nullptr && *text == expected, expected, text != nullptr ? *text : "none");
 }
 
-Result<SnpEndorsement> prepare_snp(const EvidenceParts& parts, const DetectedEvidence& detected, const TrustedRoots& roots) {
+Result<SnpEndorsement> prepare_snp(const EvidenceParts& parts, const DetectedEvidence& detected,
+                                   const TrustedRoots& roots) {
   SnpCertificates certificates = parts.snp;
   if (certificates.vek.empty() && certificates.chain.empty()) certificates.chain = detected.certificates;
   return SnpEndorsement::prepare(certificates, roots);
@@ -57,7 +58,8 @@ Result<Verification> verify_snp_kind(const EvidenceParts& parts, const DetectedE
   return answer;
 }
 
-Result<Verification> verify_certificate(const EvidenceParts& parts, ByteView vek, const TrustedRoots& roots, UnixTime at) {
+Result<Verification> verify_certificate(const EvidenceParts& parts, ByteView vek, const TrustedRoots& roots,
+                                        UnixTime at) {
   SnpCertificates certificates = parts.snp;
   certificates.vek = vek;
   const auto endorsement = SnpEndorsement::prepare(certificates, roots);
@@ -65,8 +67,8 @@ Result<Verification> verify_certificate(const EvidenceParts& parts, ByteView vek
   return verify_snp_endorsement(*endorsement, at);
 }
 
-Result<Verification> verify_kind(const EvidenceParts& parts, const DetectedEvidence& detected, const TrustedRoots& roots,
-                                 UnixTime at) {
+Result<Verification> verify_kind(const EvidenceParts& parts, const DetectedEvidence& detected,
+                                 const TrustedRoots& roots, UnixTime at) {
   switch (detected.kind) {
     case EvidenceKind::kSnpReport:
     case EvidenceKind::kHclReport:

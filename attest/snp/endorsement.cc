@@ -68,8 +68,7 @@ std::string spaced(UnixTime time) {
 
 void claim_vek(const SnpEndorsement::State& state, Claims& claims) {
   claims.set("vek", state.vek->subject_name());
-  claims.set("vek_valid",
-             ClaimValue::List{spaced(state.vek->not_before()), spaced(state.vek->not_after())});
+  claims.set("vek_valid", ClaimValue::List{spaced(state.vek->not_before()), spaced(state.vek->not_after())});
   if (!state.fields) return;
   claims.set("vek_product_name", state.fields->product_name);
   claims.set("vek_tcb", to_claims(state.fields->tcb));
@@ -95,13 +94,15 @@ void note_crl(const SnpEndorsement::State& state, UnixTime at, Verification& ver
     return;
   }
   const x509::RevocationList& crl = *state.crl;
-  const bool good = verification.checks.note("vek.revocation", kKds, state.crl_fault.empty(), "AMD's list, none revoked",
-                                             state.crl_fault.empty() ? "none revoked" : state.crl_fault);
+  const bool good =
+      verification.checks.note("vek.revocation", kKds, state.crl_fault.empty(), "AMD's list, none revoked",
+                               state.crl_fault.empty() ? "none revoked" : state.crl_fault);
   if (!good) return;
   const auto next = crl.next_update();
   const bool current = crl.this_update() <= at && (!next || at <= *next);
   verification.checks.note("vek.revocation_validity", kKds, current,
-                           to_iso8601(crl.this_update()) + " to " + (next ? to_iso8601(*next) : "no end"), to_iso8601(at));
+                           to_iso8601(crl.this_update()) + " to " + (next ? to_iso8601(*next) : "no end"),
+                           to_iso8601(at));
   if (next && verification.valid_until) verification.valid_until = std::min(*verification.valid_until, *next);
 }
 
@@ -159,8 +160,9 @@ bool note_endorsement(const SnpEndorsement::State& state, UnixTime at, Verificat
   if (chained) verification.root = state.chain.root.kind;
   note_window(state, at, verification);
   note_crl(state, at, verification);
-  const bool readable = checks.note("vek.extensions", kKdsFields, state.fields.has_value(), "product, TCB and chip or cloud",
-                                    state.fields ? state.fields->product_name : state.fields_fault);
+  const bool readable =
+      checks.note("vek.extensions", kKdsFields, state.fields.has_value(), "product, TCB and chip or cloud",
+                  state.fields ? state.fields->product_name : state.fields_fault);
   if (!readable) return false;
   // The VEK's product against the root's: a chip of one line is not endorsed by another's root.
   const auto of_root = snp::product_of_name(state.chain.root.name);

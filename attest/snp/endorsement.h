@@ -16,8 +16,8 @@ namespace coffer::attest {
 
 struct SnpEndorsement::State {
   std::optional<x509::Certificate> vek;
-  std::optional<snp::Vek> fields;  // of `vek`, whose bytes they point into
-  std::string fields_fault;        // why there are none
+  std::optional<snp::Vek> fields;               // of `vek`, whose bytes they point into
+  std::string fields_fault;                     // why there are none
   std::vector<x509::Certificate> certificates;  // the chain in its order, the VEK first
   x509::Chain chain;
   std::optional<x509::RevocationList> crl;

@@ -11,8 +11,8 @@ namespace coffer::attest::snp {
 
 enum class Product : std::uint8_t { kMilan, kGenoa, kTurin };
 [[nodiscard]] std::string_view name_of(Product product);  // "Milan", "Genoa", "Turin"
-// Of the product name in a VEK ("Milan-B0", "Genoa") or of a root ("ARK-Turin"): what stands before and after a hyphen is
-// left out. Bergamo and Siena belong to Genoa's line. Nothing where it is none of them.
+// Of the product name in a VEK ("Milan-B0", "Genoa") or of a root ("ARK-Turin"): what stands before and after a hyphen
+// is left out. Bergamo and Siena belong to Genoa's line. Nothing where it is none of them.
 [[nodiscard]] std::optional<Product> product_of_name(std::string_view name);
 // Of the combined family and the combined model, as CPUID leaf 1 has them and reports since version 3.
 [[nodiscard]] std::optional<Product> product_of_cpuid(std::uint8_t family, std::uint8_t model);

@@ -16,8 +16,8 @@ struct Span {
 };
 constexpr std::uint32_t kNever = kLastKnown + 1;  // of versions known here
 constexpr std::array kReserved{
-    Span{0x4c, 0x50, kNever},    Span{0x188, 0x18b, kWithCpuid},        Span{0x18b, 0x1a0, kNever},
-    Span{0x1eb, 0x1ec, kNever},  Span{0x1ef, 0x1f0, kNever},            Span{0x1f8, 0x208, kWithMitigations},
+    Span{0x4c, 0x50, kNever},   Span{0x188, 0x18b, kWithCpuid}, Span{0x18b, 0x1a0, kNever},
+    Span{0x1eb, 0x1ec, kNever}, Span{0x1ef, 0x1f0, kNever},     Span{0x1f8, 0x208, kWithMitigations},
     Span{0x208, 0x2a0, kNever},
 };
 

@@ -42,8 +42,8 @@ class Report {
 
   // r and s of 48 bytes each, big-endian, one after the other; nothing where a byte is set that must be zero.
   [[nodiscard]] std::optional<std::array<std::byte, 96>> signature() const;
-  // What stands in bytes that must be zero: "0x1eb" for the first of them; empty where all are zero. In versions that are
-  // not known here, bytes that a new field may have taken are not looked at.
+  // What stands in bytes that must be zero: "0x1eb" for the first of them; empty where all are zero. In versions that
+  // are not known here, bytes that a new field may have taken are not looked at.
   [[nodiscard]] std::string first_reserved_set() const;
 
   // All fields; the layout of TCB versions is `product`'s.

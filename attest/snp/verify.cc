@@ -40,8 +40,8 @@ void note_chip(const Report& report, const Vek& vek, Checks& checks) {
   // Turin's identifiers are 8 bytes; the report has zeros after them.
   const ByteView front = report.chip_id().first(vek.chip_id.size());
   const ByteView rest = report.chip_id().subspan(vek.chip_id.size());
-  const bool same = der::equal(front, vek.chip_id) &&
-                    std::ranges::all_of(rest, [](std::byte each) { return each == std::byte{0}; });
+  const bool same =
+      der::equal(front, vek.chip_id) && std::ranges::all_of(rest, [](std::byte each) { return each == std::byte{0}; });
   checks.note("vek.chip_id", kReport, same, to_hex(vek.chip_id), to_hex(report.chip_id()));
 }
 
@@ -80,8 +80,8 @@ Result<Verification> verify_snp(std::span<const std::byte> bytes, const SnpEndor
   const auto report = Report::parse(bytes);
   if (!report) return std::unexpected(report.error());
   const SnpEndorsement::State& state = endorsement.state();
-  // Before version 3 a report does not say its product; then the VEK's decides, and the layout of Milan and Genoa is that
-  // of every product that wrote such reports.
+  // Before version 3 a report does not say its product; then the VEK's decides, and the layout of Milan and Genoa is
+  // that of every product that wrote such reports.
   const auto product = report->product().or_else([&] { return state.fields ? state.fields->product : std::nullopt; });
   Verification verification;
   verification.tee = Tee::kSevSnp;

@@ -12,9 +12,18 @@ namespace {
 // Types whose digest is of the whole data, by the profile.
 bool digests_its_data(EventType type) {
   constexpr std::array kTypes{
-      EventType::kSeparator, EventType::kAction,        EventType::kCrtmVersion,          EventType::kOmitBootDeviceEvents,
-      EventType::kGpt,       EventType::kGpt2,          EventType::kVariableDriverConfig, EventType::kVariableBoot,
-      EventType::kEfiAction, EventType::kVariableBoot2, EventType::kVariableAuthority,    EventType::kHcrtm,
+      EventType::kSeparator,
+      EventType::kAction,
+      EventType::kCrtmVersion,
+      EventType::kOmitBootDeviceEvents,
+      EventType::kGpt,
+      EventType::kGpt2,
+      EventType::kVariableDriverConfig,
+      EventType::kVariableBoot,
+      EventType::kEfiAction,
+      EventType::kVariableBoot2,
+      EventType::kVariableAuthority,
+      EventType::kHcrtm,
   };
   return std::ranges::find(kTypes, type) != kTypes.end();
 }

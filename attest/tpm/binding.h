@@ -1,5 +1,5 @@
-// Whether an event's data is what its digest is of. A log comes from the host: only its digests are under the registers,
-// so data that does not fit its digest says nothing.
+// Whether an event's data is what its digest is of. A log comes from the host: only its digests are under the
+// registers, so data that does not fit its digest says nothing.
 #pragma once
 
 #include "attest/tpm/event_log.h"
@@ -13,7 +13,8 @@ enum class Binding {
 };
 [[nodiscard]] std::string_view name_of(Binding binding);  // "proven", "description", "differs"
 
-// By the digests of the hasher's algorithm (PC Client Platform Firmware Profile, 10.4.1, the column of what is digested).
+// By the digests of the hasher's algorithm (PC Client Platform Firmware Profile, 10.4.1, the column of what is
+// digested).
 [[nodiscard]] Binding binding_of(const EventLog& log, const Event& event, Hasher& hasher);
 
 }  // namespace coffer::attest::tpm

@@ -20,7 +20,8 @@ std::uint32_t policy_register(const EventLog& log) { return log.confidential() ?
 class Gatherer {
  public:
   Gatherer(const EventLog& log, Hasher& hasher) : log_(log), hash_(hasher.hash()) {
-    constexpr std::array<std::array<std::uint8_t, 4>, 3> kSeparators{{{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {1, 0, 0, 0}}};
+    constexpr std::array<std::array<std::uint8_t, 4>, 3> kSeparators{
+        {{0, 0, 0, 0}, {0xff, 0xff, 0xff, 0xff}, {1, 0, 0, 0}}};
     for (std::size_t index = 0; index < kSeparators.size(); ++index) {
       if (const auto digest = hasher.digest(std::as_bytes(std::span(kSeparators[index])))) separators_[index] = *digest;
     }
@@ -142,8 +143,8 @@ Claims describe_rtmrs(const Registers& registers) {
 }  // namespace
 
 std::optional<HashId> strongest_hash(const EventLog& log) {
-  constexpr std::array kByStrength{HashId::kSha512,      HashId::kSha3With512, HashId::kSha384, HashId::kSha3With384,
-                                   HashId::kSha256,      HashId::kSha3With256, HashId::kSm3,    HashId::kSha1};
+  constexpr std::array kByStrength{HashId::kSha512, HashId::kSha3With512, HashId::kSha384, HashId::kSha3With384,
+                                   HashId::kSha256, HashId::kSha3With256, HashId::kSm3,    HashId::kSha1};
   for (const HashId hash : kByStrength) {
     if (std::ranges::find(log.hashes(), hash) == log.hashes().end()) continue;
     const bool everywhere = std::ranges::all_of(log.events(), [&](const Event& event) {
@@ -154,8 +155,7 @@ std::optional<HashId> strongest_hash(const EventLog& log) {
   return std::nullopt;
 }
 
-BootClaims describe_boot(const EventLog& log, const Registers& registers, HashId proof,
-                         std::uint32_t covered) {
+BootClaims describe_boot(const EventLog& log, const Registers& registers, HashId proof, std::uint32_t covered) {
   constexpr std::size_t kMostNamed = 10;
   BootClaims boot;
   Hasher hasher(proof);

@@ -20,11 +20,11 @@ struct BootClaims {
 
 inline constexpr std::uint32_t kAllRegisters = 0xffffffff;
 
-// `events` (each decoded), `event_count`, `pcrs_after_replay` (what the registers hold after the log, by bank and index) and,
-// only of events whose data the digests of `proof` prove, in the registers of the mask `covered`: secureBootEnabled,
-// secure_boot_variables, boot_order, boot_options, kernel_command_line; boot_components names what was loaded (a path is a
-// description, the digest is what counts). Of a CCEL also `rtmr_from_log`.
-// secureBootEnabled is absent where the log does not say it in a way that can be believed.
+// `events` (each decoded), `event_count`, `pcrs_after_replay` (what the registers hold after the log, by bank and
+// index) and, only of events whose data the digests of `proof` prove, in the registers of the mask `covered`:
+// secureBootEnabled, secure_boot_variables, boot_order, boot_options, kernel_command_line; boot_components names what
+// was loaded (a path is a description, the digest is what counts). Of a CCEL also `rtmr_from_log`. secureBootEnabled is
+// absent where the log does not say it in a way that can be believed.
 [[nodiscard]] BootClaims describe_boot(const EventLog& log, const Registers& registers, HashId proof,
                                        std::uint32_t covered = kAllRegisters);
 

@@ -132,7 +132,8 @@ TEST(EventLogs, AreReadToTheEndOrNotAtAll) {
       // Zeros at the cut can be taken for padding.
       const auto end = ends.upper_bound(size);
       const ByteView rest = ByteView(bytes).subspan(*std::prev(end), size - *std::prev(end));
-      const bool padding = std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0} || b == std::byte{0xff}; });
+      const bool padding =
+          std::ranges::all_of(rest, [](std::byte b) { return b == std::byte{0} || b == std::byte{0xff}; });
       ASSERT_TRUE(ends.contains(size) || padding) << name << " " << size;
     }
     EXPECT_GE(readable + 2, whole->events().size()) << name;

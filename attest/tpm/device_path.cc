@@ -33,10 +33,11 @@ std::string hexadecimal_at(ByteView data, std::size_t offset) {
 }
 
 std::string hardware(unsigned subtype, ByteView data) {
-  if (subtype == 1) return "Pci(" + hexadecimal_at<std::uint8_t>(data, 1) + "," + hexadecimal_at<std::uint8_t>(data, 0) + ")";
+  if (subtype == 1)
+    return "Pci(" + hexadecimal_at<std::uint8_t>(data, 1) + "," + hexadecimal_at<std::uint8_t>(data, 0) + ")";
   if (subtype == 3) {
-    return "MemoryMapped(" + hexadecimal_at<std::uint32_t>(data, 0) + "," + hexadecimal_at<std::uint64_t>(data, 4) + "," +
-           hexadecimal_at<std::uint64_t>(data, 12) + ")";
+    return "MemoryMapped(" + hexadecimal_at<std::uint32_t>(data, 0) + "," + hexadecimal_at<std::uint64_t>(data, 4) +
+           "," + hexadecimal_at<std::uint64_t>(data, 12) + ")";
   }
   if (subtype == 4 && data.size() >= kGuidSize) return "VenHw(" + guid_text(data) + ")";
   return {};

@@ -13,7 +13,8 @@ namespace coffer::attest::tpm {
 // anything here: binding_of() says whether it is.
 [[nodiscard]] Claims describe_data(const Event& event);
 
-// {"pcr":0,"type":"EV_SEPARATOR","digests":{"sha256":...},"data":"proven",...}. A CCEL's events have "register" for "pcr".
+// {"pcr":0,"type":"EV_SEPARATOR","digests":{"sha256":...},"data":"proven",...}. A CCEL's events have "register" for
+// "pcr".
 [[nodiscard]] Claims describe(const EventLog& log, const Event& event, Binding binding);
 
 }  // namespace coffer::attest::tpm

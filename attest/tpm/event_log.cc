@@ -122,8 +122,8 @@ Result<void> EventLog::read_header(ByteView data) {
     if (!number || !size) return std::unexpected(error_at(0, "the Spec ID event is cut short"));
     const auto hash = hash_of_number(*number);
     if (algorithm(*number) != nullptr || (hash && digest_size(*hash) != *size)) {
-      return std::unexpected(error_at(0, "the Spec ID event names hash algorithm " + std::to_string(*number) +
-                                             " twice or with a wrong size"));
+      return std::unexpected(error_at(
+          0, "the Spec ID event names hash algorithm " + std::to_string(*number) + " twice or with a wrong size"));
     }
     algorithms_[algorithm_count_++] = {*number, *size};
     if (hash) hashes_[hash_count_++] = *hash;
@@ -151,9 +151,9 @@ Result<ByteView> EventLog::read_digests(ByteReader& reader) const {
     if (!number) return std::unexpected(error_at(walker.position(), "an event is cut short"));
     const Algorithm* known = algorithm(*number);
     if (known == nullptr) {
-      return std::unexpected(error_at(walker.position(), "an event has a digest of algorithm " +
-                                                             std::to_string(*number) +
-                                                             ", which the Spec ID event does not name"));
+      return std::unexpected(error_at(
+          walker.position(),
+          "an event has a digest of algorithm " + std::to_string(*number) + ", which the Spec ID event does not name"));
     }
     const auto bit = std::uint32_t{1} << (known - algorithms_.data());
     if ((seen & bit) != 0) return std::unexpected(error_at(walker.position(), "an event has two digests of one kind"));

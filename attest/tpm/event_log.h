@@ -1,8 +1,8 @@
 // TCG event logs: what firmware and boot loaders measured, in order.
 //
-// Read are the SHA-1 form (TCG PC Client Platform Firmware Profile, TCG_PCR_EVENT), the crypto-agile form (TCG_PCR_EVENT2
-// after a "Spec ID Event03") and the log of confidential computing firmware (CCEL, the same form, with measurement
-// registers for PCRs). A parsed log points into the bytes that it was made from; they must outlive it.
+// Read are the SHA-1 form (TCG PC Client Platform Firmware Profile, TCG_PCR_EVENT), the crypto-agile form
+// (TCG_PCR_EVENT2 after a "Spec ID Event03") and the log of confidential computing firmware (CCEL, the same form, with
+// measurement registers for PCRs). A parsed log points into the bytes that it was made from; they must outlive it.
 #pragma once
 
 #include <array>
@@ -65,8 +65,8 @@ inline constexpr std::uint32_t kMostRegisters = 32;
 
 class EventLog {
  public:
-  // Zero bytes and 0xff bytes after the last event are padding. Anything that is not of the form is an error of the kind
-  // kInput, with the offset.
+  // Zero bytes and 0xff bytes after the last event are padding. Anything that is not of the form is an error of the
+  // kind kInput, with the offset.
   [[nodiscard]] static Result<EventLog> parse(ByteView bytes);
 
   // Without the "Spec ID" event of the crypto-agile form, which measures nothing.

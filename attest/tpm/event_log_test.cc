@@ -45,9 +45,10 @@ TEST_P(RealLog, ReplaysToWhatIsExpected) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RealLog,
-                         testing::Values("arch-linux-workstation", "debian-10", "ubuntu-1804-amd-sev", "cos-101-amd-sev",
-                                         "crypto_agile_eventlog", "tpm2tools-bootorder", "tpm2tools-uefi-sha1-log",
-                                         "tpm2tools-uefiaction", "tpm2tools-uefivar", "CCEL_data_ovmf"),
+                         testing::Values("arch-linux-workstation", "debian-10", "ubuntu-1804-amd-sev",
+                                         "cos-101-amd-sev", "crypto_agile_eventlog", "tpm2tools-bootorder",
+                                         "tpm2tools-uefi-sha1-log", "tpm2tools-uefiaction", "tpm2tools-uefivar",
+                                         "CCEL_data_ovmf"),
                          [](const auto& instance) {
                            std::string name = instance.param;
                            std::ranges::replace(name, '-', '_');

@@ -90,7 +90,8 @@ Result<HclReport> HclReport::parse(ByteView bytes) {
   const auto data = size && version && type && hash && length ? reader.take(*length) : std::nullopt;
   if (!data) return not_of_form("its data is cut short");
   if (*type != static_cast<std::uint32_t>(Hardware::kSnp) && *type != static_cast<std::uint32_t>(Hardware::kTdx)) {
-    return not_of_form("it holds a hardware report of type " + std::to_string(*type) + ", and 2 (SEV-SNP) and 4 (TDX) are "
+    return not_of_form("it holds a hardware report of type " + std::to_string(*type) +
+                       ", and 2 (SEV-SNP) and 4 (TDX) are "
                        "known");
   }
   hcl.hardware = static_cast<Hardware>(*type);

@@ -1,5 +1,6 @@
-// Azure's HCL report: what the paravisor of a confidential virtual machine gives its guest. It holds the hardware's report,
-// and data of its own that the report's report data is the digest of; the virtual TPM's attestation key is in that data.
+// Azure's HCL report: what the paravisor of a confidential virtual machine gives its guest. It holds the hardware's
+// report, and data of its own that the report's report data is the digest of; the virtual TPM's attestation key is in
+// that data.
 #pragma once
 
 #include <optional>
@@ -16,8 +17,8 @@ namespace coffer::attest::tpm {
 struct HclReport {
   enum class Hardware : std::uint32_t { kSnp = 2, kTdx = 4 };
   Hardware hardware{};
-  ByteView report;    // 1184 bytes: an SNP report, or a TD report and zeros
-  ByteView data;      // JSON
+  ByteView report;                   // 1184 bytes: an SNP report, or a TD report and zeros
+  ByteView data;                     // JSON
   std::optional<crypto::Hash> hash;  // of `data`, in the report data; nothing where it is none that is known
 
   // kInput where the bytes are not of the form.
@@ -28,7 +29,7 @@ struct HclReport {
 // What stands in the report's data.
 struct HclData {
   std::optional<crypto::PublicKey> attestation_key;  // "HCLAkPub"
-  Claims claims;  // vm-configuration and user-data
+  Claims claims;                                     // vm-configuration and user-data
 };
 // kInput where it is no JSON object with a list of keys.
 [[nodiscard]] Result<HclData> read_hcl_data(ByteView data);

@@ -20,7 +20,8 @@ std::unexpected<Error> not_of_form(const std::string& what) { return input_error
 Result<PcrValues::Bank> read_bank(const Json& json) {
   PcrValues::Bank bank;
   for (const auto& [name, value] : json.items()) {
-    const bool number = !name.empty() && name.size() <= 2 && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
+    const bool number =
+        !name.empty() && name.size() <= 2 && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
     const auto index = number ? static_cast<std::uint32_t>(std::stoul(name)) : kMostPcrs;
     auto bytes = value.is_string() ? from_hex(value.get_ref<const std::string&>()) : std::nullopt;
     if (index >= kMostPcrs || !bytes || bytes->empty()) {
@@ -32,7 +33,8 @@ Result<PcrValues::Bank> read_bank(const Json& json) {
 }
 
 std::string bank_of_size(std::size_t size) {
-  for (const tpm::HashId hash : {tpm::HashId::kSha1, tpm::HashId::kSha256, tpm::HashId::kSha384, tpm::HashId::kSha512}) {
+  for (const tpm::HashId hash :
+       {tpm::HashId::kSha1, tpm::HashId::kSha256, tpm::HashId::kSha384, tpm::HashId::kSha512}) {
     if (tpm::digest_size(hash) == size) return std::string(name_of(hash));
   }
   return {};

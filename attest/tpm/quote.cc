@@ -72,7 +72,8 @@ Result<Quote> Quote::parse(ByteView bytes) {
   const auto type = read_big<std::uint16_t>(reader);
   if (!type) return cut_short();
   if (*type != kAttestQuote) {
-    return input_error("TPM quote: an attestation of type " + std::to_string(*type) + ", and a quote has 32792 (0x8018)");
+    return input_error("TPM quote: an attestation of type " + std::to_string(*type) +
+                       ", and a quote has 32792 (0x8018)");
   }
   const auto signer = read_sized(reader);
   const auto nonce = signer ? read_sized(reader) : std::nullopt;

@@ -1,5 +1,5 @@
-// TPM 2.0 quotes: TPMS_ATTEST of type TPM_ST_ATTEST_QUOTE, and the signature over it (TPM 2.0 Library, part 2, 10.12 and
-// 11.2; big-endian).
+// TPM 2.0 quotes: TPMS_ATTEST of type TPM_ST_ATTEST_QUOTE, and the signature over it (TPM 2.0 Library, part 2, 10.12
+// and 11.2; big-endian).
 #pragma once
 
 #include <array>
@@ -47,14 +47,14 @@ enum class QuoteScheme : std::uint8_t { kRsaPkcs1, kRsaPss, kEcdsa };
 // What a signature turned out to be.
 struct SignatureOutcome {
   bool fits = false;
-  std::string scheme;                // "RSASSA-PKCS1v1_5-SHA256"; of the form "RSA-PSS-SHA384" and "ECDSA-SHA256" else
-  std::string why;                   // where it does not fit
-  std::optional<HashId> hash;        // of the signature; the PCR digest is made with the same
+  std::string scheme;          // "RSASSA-PKCS1v1_5-SHA256"; of the form "RSA-PSS-SHA384" and "ECDSA-SHA256" else
+  std::string why;             // where it does not fit
+  std::optional<HashId> hash;  // of the signature; the PCR digest is made with the same
 };
 
-// TPMT_SIGNATURE, or the bare signature: of RSA the number, of ECDSA r || s or the DER of X9.62. A bare signature's digest is
-// the one that the quote's PCR digest was made with (part 3, 18.4: the scheme's hash makes both). kInput where `signature` is
-// of no form that fits the key.
+// TPMT_SIGNATURE, or the bare signature: of RSA the number, of ECDSA r || s or the DER of X9.62. A bare signature's
+// digest is the one that the quote's PCR digest was made with (part 3, 18.4: the scheme's hash makes both). kInput
+// where `signature` is of no form that fits the key.
 [[nodiscard]] Result<SignatureOutcome> verify_quote_signature(const Quote& quote, ByteView signature,
                                                               const crypto::PublicKey& key);
 

@@ -1,5 +1,5 @@
-// What UEFI writes into event logs: GUIDs, texts, variables, device paths, partition tables. Everything reads within the
-// bytes given, and answers nothing where they are not of the form.
+// What UEFI writes into event logs: GUIDs, texts, variables, device paths, partition tables. Everything reads within
+// the bytes given, and answers nothing where they are not of the form.
 #pragma once
 
 #include <cstdint>

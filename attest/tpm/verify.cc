@@ -31,8 +31,9 @@ std::string_view text_of(ByteView bytes) { return {reinterpret_cast<const char*>
 
 std::string base64(ByteView bytes) {
   std::string text(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int length = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
-                                     reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  const int length =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   text.resize(static_cast<std::size_t>(length));
   return text;
 }
@@ -182,8 +183,9 @@ void TpmVerifier::claim_quote() {
 void TpmVerifier::note_key_chain(const std::vector<x509::Certificate>& certificates) {
   const auto ordered = x509::order_chain(certificates.front(), std::span(certificates).subspan(1));
   const x509::Chain chain = x509::verify_chain(ordered, roots_);
-  const bool good = answer_.checks.note("ak.chain", kKeyCertificate, chain.good(), "a chain to a trusted root key (--root)",
-                                        chain.good() ? chain.root.name : chain.detail);
+  const bool good =
+      answer_.checks.note("ak.chain", kKeyCertificate, chain.good(), "a chain to a trusted root key (--root)",
+                          chain.good() ? chain.root.name : chain.detail);
   x509::Window window = x509::window_of(ordered.front());
   for (const x509::Certificate& certificate : ordered) window.narrow(x509::window_of(certificate));
   answer_.checks.note("ak.validity", kKeyCertificate, window.holds(at_), x509::to_string(window), to_iso8601(at_));
@@ -197,7 +199,8 @@ Result<void> TpmVerifier::note_key() {
   Checks& checks = answer_.checks;
   if (!given_.certificates.empty()) {
     const auto& key = given_.certificates.front().public_key();
-    if (!checks.note("ak.key", kKeyCertificate, key.has_value(), "an RSA or ECDSA key", key ? "" : key.error().message)) {
+    if (!checks.note("ak.key", kKeyCertificate, key.has_value(), "an RSA or ECDSA key",
+                     key ? "" : key.error().message)) {
       return {};
     }
     key_ = *key;
@@ -210,7 +213,8 @@ Result<void> TpmVerifier::note_key() {
     key_ = hcl_data_.attestation_key;
     checks.note("ak.key", kHcl, key_.has_value(), "the key HCLAkPub in the HCL report", key_ ? "there" : "none");
   } else {
-    checks.note("ak.key", kKeyCertificate, false, "the attestation key, its certificates or an HCL report (--ak)", "none");
+    checks.note("ak.key", kKeyCertificate, false, "the attestation key, its certificates or an HCL report (--ak)",
+                "none");
   }
   if (key_) {
     const auto spki = key_->spki();
@@ -239,15 +243,17 @@ Result<void> TpmVerifier::note_hcl() {
   answer_.claims.set("hcl", hcl_data_.claims);
   if (hcl_->hardware != HclReport::Hardware::kSnp) {
     // A TD report is no evidence to anybody but the same machine: the TD quote is, which is evidence of its own.
-    checks.note("hcl.hardware", kHcl, given_.key.has_value(), "an SEV-SNP report, or an attestation key that is trusted",
-                "a TD report");
+    checks.note("hcl.hardware", kHcl, given_.key.has_value(),
+                "an SEV-SNP report, or an attestation key that is trusted", "a TD report");
     return {};
   }
   note_hcl_binding(*hcl_, hcl_->report.subspan(kSnpReportData, kReportDataSize), checks);
   const auto& inside = hcl_data_.attestation_key;
   if (key_ && (given_.key || !given_.certificates.empty())) {
     checks.note("hcl.ak", kHcl, inside == key_, "the attestation key is the report's HCLAkPub",
-                !inside ? "none in the report" : inside == key_ ? "the same" : "another");
+                !inside          ? "none in the report"
+                : inside == key_ ? "the same"
+                                 : "another");
   }
   const bool trusted_otherwise = answer_.root != RootOfTrust::kNone;
   if (evidence_.endorsement == nullptr && trusted_otherwise) {
@@ -267,7 +273,8 @@ Result<void> TpmVerifier::note_hcl() {
   }
   answer_.claims.set("aikValidated", snp->authentic());
   if (!trusted_otherwise) answer_.root = snp->root;
-  if (snp->valid_until) answer_.valid_until = std::min(answer_.valid_until.value_or(*snp->valid_until), *snp->valid_until);
+  if (snp->valid_until)
+    answer_.valid_until = std::min(answer_.valid_until.value_or(*snp->valid_until), *snp->valid_until);
   return {};
 }
 
@@ -376,7 +383,9 @@ void TpmVerifier::note_replay() {
   }
   answer_.checks.note("event_log.replay", tpm::kFirmwareProfile, differing.empty() && compared > 0,
                       "the log leads to the quoted PCRs",
-                      compared == 0 ? "it extends none of them" : differing.empty() ? "it does" : differing + " differ");
+                      compared == 0       ? "it extends none of them"
+                      : differing.empty() ? "it does"
+                                          : differing + " differ");
 }
 
 void TpmVerifier::note_pcrs() {
@@ -403,8 +412,9 @@ void TpmVerifier::note_pcrs() {
     std::string missing;
     const auto values = replayed_values(missing);
     if (missing.empty()) {
-      note_pcr_digest(values, "the log's replay; PCRs that it does not extend are taken as after a start (--pcrs gives their "
-                              "values)");
+      note_pcr_digest(values,
+                      "the log's replay; PCRs that it does not extend are taken as after a start (--pcrs gives their "
+                      "values)");
     } else {
       answer_.checks.note("event_log.replay", tpm::kFirmwareProfile, false, "digests of the quoted banks", missing);
     }
@@ -441,7 +451,8 @@ Result<Verification> verify_tpm(const TpmEvidence& evidence, const TrustedRoots&
   return TpmVerifier(evidence, roots, at).verify();
 }
 
-Result<Verification> verify_hcl_report(std::span<const std::byte> bytes, const SnpEndorsement& endorsement, UnixTime at) {
+Result<Verification> verify_hcl_report(std::span<const std::byte> bytes, const SnpEndorsement& endorsement,
+                                       UnixTime at) {
   const auto hcl = HclReport::parse(bytes);
   if (!hcl) return std::unexpected(hcl.error());
   if (hcl->hardware != HclReport::Hardware::kSnp) {

@@ -25,8 +25,10 @@ void claim_log(const ReplayedLog& replayed, HashId proof, std::uint32_t covered,
     answer.checks.note("event_log.data", kFirmwareProfile, true, "data that is measured fits its digest", "fits");
   } else {
     answer.checks.not_done("event_log.data", kFirmwareProfile,
-                           "the data of " + std::to_string(boot.differing) + " events does not fit their digests, and is "
-                           "not believed: events " + boot.differing_at);
+                           "the data of " + std::to_string(boot.differing) +
+                               " events does not fit their digests, and is "
+                               "not believed: events " +
+                               boot.differing_at);
   }
 }
 

@@ -21,8 +21,8 @@ struct ReplayedLog {
 // kInput where the log cannot be read, or none of its hash algorithms is known here.
 [[nodiscard]] Result<ReplayedLog> read_log(ByteView bytes);
 
-// Claims what the log says, as far as the registers of `covered` prove it by the digests of `proof`, and notes whether all
-// data fits. Data that does not fit fails nothing: it is never claimed, and real boot loaders write such events.
+// Claims what the log says, as far as the registers of `covered` prove it by the digests of `proof`, and notes whether
+// all data fits. Data that does not fit fails nothing: it is never claimed, and real boot loaders write such events.
 void claim_log(const ReplayedLog& replayed, HashId proof, std::uint32_t covered, Verification& answer);
 
 }  // namespace coffer::attest::tpm

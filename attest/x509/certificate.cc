@@ -33,8 +33,8 @@ std::optional<unsigned> read_version(der::Reader& body) {
   return static_cast<unsigned>(*value) + 1;
 }
 
-// Whether it is a SubjectPublicKeyInfo, of whatever algorithm. Its parameters are those of keys that certificates have: none,
-// NULL, or the name of a curve.
+// Whether it is a SubjectPublicKeyInfo, of whatever algorithm. Its parameters are those of keys that certificates have:
+// none, NULL, or the name of a curve.
 bool is_key(ByteView contents) {
   der::Reader reader(contents);
   auto algorithm = reader.enter(der::kSequence);
@@ -43,8 +43,8 @@ bool is_key(ByteView contents) {
   if (!algorithm->empty()) {
     const auto parameter = algorithm->read();
     const bool null = parameter && parameter->tag == der::kNull && parameter->content.empty();
-    const bool name = parameter && parameter->tag == der::kObjectIdentifier &&
-                      der::is_object_identifier(parameter->content);
+    const bool name =
+        parameter && parameter->tag == der::kObjectIdentifier && der::is_object_identifier(parameter->content);
     if ((!null && !name) || !algorithm->empty()) return false;
   }
   const auto bits = reader.read(der::kBitString);
@@ -176,8 +176,8 @@ Result<std::vector<Certificate>> parse_certificates(std::string_view pem, std::s
     }
     auto certificate = Certificate::parse(block.bytes);
     if (!certificate) {
-      return input_error("certificate " + std::to_string(certificates.size() + 1) + " of the chain: " +
-                         certificate.error().message);
+      return input_error("certificate " + std::to_string(certificates.size() + 1) +
+                         " of the chain: " + certificate.error().message);
     }
     certificates.push_back(std::move(*certificate));
   }

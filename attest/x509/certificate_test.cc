@@ -157,9 +157,9 @@ TEST(RevocationLists, AgreeWithOpenSslOnEveryVector) {
     const int count = entries == nullptr ? 0 : sk_X509_REVOKED_num(entries);
     ASSERT_EQ(ours->size(), static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
-      const auto serial = from_hex(
-          encoded(const_cast<ASN1_INTEGER*>(X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(entries, i))),
-                  i2d_ASN1_INTEGER));
+      const auto serial =
+          from_hex(encoded(const_cast<ASN1_INTEGER*>(X509_REVOKED_get0_serialNumber(sk_X509_REVOKED_value(entries, i))),
+                           i2d_ASN1_INTEGER));
       EXPECT_TRUE(ours->revokes(ByteView(*serial).subspan(2)));
     }
     EXPECT_FALSE(ours->revokes(std::array{std::byte{0x7f}, std::byte{1}, std::byte{2}}));
@@ -172,9 +172,9 @@ TEST(RevocationLists, ComeInEveryForm) {
   ASSERT_TRUE(list);
   EXPECT_TRUE(RevocationList::parse_any(list->der()));
   std::string base64(list->der().size() * 2, '\0');
-  base64.resize(static_cast<std::size_t>(
-      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()),
-                      reinterpret_cast<const unsigned char*>(list->der().data()), static_cast<int>(list->der().size()))));
+  base64.resize(static_cast<std::size_t>(EVP_EncodeBlock(reinterpret_cast<unsigned char*>(base64.data()),
+                                                         reinterpret_cast<const unsigned char*>(list->der().data()),
+                                                         static_cast<int>(list->der().size()))));
   EXPECT_TRUE(RevocationList::parse_any(std::as_bytes(std::span(base64))));
   const std::string pem = "-----BEGIN X509 CRL-----\n" + base64 + "\n-----END X509 CRL-----\n";
   EXPECT_TRUE(RevocationList::parse_any(std::as_bytes(std::span(pem))));

@@ -23,8 +23,8 @@ std::optional<std::string> why_no_authority(const Certificate& issuer, std::size
   return std::nullopt;
 }
 
-// Critical extensions that a certificate has must be understood (RFC 5280, 4.2). What the others say is looked at by who
-// knows the profile.
+// Critical extensions that a certificate has must be understood (RFC 5280, 4.2). What the others say is looked at by
+// who knows the profile.
 bool knows_critical(const Certificate& certificate) {
   return std::ranges::all_of(certificate.extensions(), [](const Extension& extension) {
     constexpr auto kExtendedKeyUsage = oid(0x55, 0x1d, 0x25);

@@ -1,5 +1,5 @@
-// Chains of certificates, up to a trusted root key. What is independent of the time (names, signatures, constraints, the
-// root) is checked once; the time is a comparison with the window that comes out of it.
+// Chains of certificates, up to a trusted root key. What is independent of the time (names, signatures, constraints,
+// the root) is checked once; the time is a comparison with the window that comes out of it.
 #pragma once
 
 #include <optional>
@@ -29,26 +29,26 @@ struct Window {
 
 enum class ChainFault {
   kNone,
-  kEmpty,        // no certificate, or more than 8
-  kName,         // a certificate's issuer is not the subject of the next one
-  kAuthority,    // a certificate that signed another may not: basicConstraints, keyUsage, the length of the path
-  kExtension,    // a critical extension that this room does not know
-  kSignature,    // a signature does not fit
-  kRoot,         // the last certificate is neither a trusted root's nor signed by one
+  kEmpty,      // no certificate, or more than 8
+  kName,       // a certificate's issuer is not the subject of the next one
+  kAuthority,  // a certificate that signed another may not: basicConstraints, keyUsage, the length of the path
+  kExtension,  // a critical extension that this room does not know
+  kSignature,  // a signature does not fit
+  kRoot,       // the last certificate is neither a trusted root's nor signed by one
 };
 [[nodiscard]] std::string_view name_of(ChainFault fault);
 
 struct Chain {
   ChainFault fault = ChainFault::kNone;
-  std::string detail;  // for a person: which certificate, and why
+  std::string detail;       // for a person: which certificate, and why
   TrustedRoots::Root root;  // kind kNone where there is a fault
   Window window;            // in which every certificate of the chain is valid; of no meaning where there is a fault
   [[nodiscard]] bool good() const { return fault == ChainFault::kNone; }
 };
 
-// `certificates`: the leaf first, each signed by the next; the last carries a trusted key (and is signed with it), or is
-// signed with a trusted key by the name of which it was issued. The keys' issuer names and the time are not compared with
-// anything else: see `window`.
+// `certificates`: the leaf first, each signed by the next; the last carries a trusted key (and is signed with it), or
+// is signed with a trusted key by the name of which it was issued. The keys' issuer names and the time are not compared
+// with anything else: see `window`.
 [[nodiscard]] Chain verify_chain(std::span<const Certificate> certificates, const TrustedRoots& roots);
 
 // Orders `candidates`, in any order and with some that do not belong, into a chain from `leaf` upwards by names and

@@ -69,8 +69,8 @@ std::optional<Hash> hash_of(der::Reader& reader) {
   return std::nullopt;
 }
 
-// RSASSA-PSS-params (RFC 4055, 3.1), in the form that everybody uses: one digest for both, a salt of its length. The default
-// of each is SHA-1, which is not taken.
+// RSASSA-PSS-params (RFC 4055, 3.1), in the form that everybody uses: one digest for both, a salt of its length. The
+// default of each is SHA-1, which is not taken.
 std::optional<SignatureScheme> pss_scheme(der::Reader& algorithm) {
   auto parameters = algorithm.enter(der::kSequence);
   auto hash_part = parameters ? parameters->enter(der::context(0)) : std::nullopt;

@@ -28,7 +28,7 @@ constexpr std::string_view kDashes = "-----";
 std::optional<std::vector<std::byte>> from_base64(std::string_view text) {
   std::vector<std::byte> bytes;
   bytes.reserve(text.size() / 4 * 3);
-  unsigned bits = 0;   // not yet written, in the low end of `value`
+  unsigned bits = 0;  // not yet written, in the low end of `value`
   unsigned value = 0;
   std::size_t digits = 0;
   std::size_t padding = 0;

@@ -87,7 +87,8 @@ std::optional<std::string_view> RevocationList::read(State& state) {
     if (!serials) return "an entry is not of its form";
     state.serials = std::move(*serials);
   }
-  if (body.next_tag() != der::context(0)) return body.empty() ? std::nullopt : std::optional("something follows the list");
+  if (body.next_tag() != der::context(0))
+    return body.empty() ? std::nullopt : std::optional("something follows the list");
   auto wrapped = body.enter(der::context(0));
   const auto list = wrapped ? wrapped->read(der::kSequence) : std::nullopt;
   const auto extensions = list ? read_extensions(list->content) : std::nullopt;
@@ -115,7 +116,8 @@ Result<RevocationList> RevocationList::parse(ByteView der) {
 
 Result<RevocationList> RevocationList::parse_any(ByteView bytes) {
   if (bytes.empty()) return input_error("revocation list: it is empty");
-  if (bytes.front() == std::byte{der::kSequence} && bytes.size() > 1 && bytes[1] >= std::byte{0x80}) return parse(bytes);
+  if (bytes.front() == std::byte{der::kSequence} && bytes.size() > 1 && bytes[1] >= std::byte{0x80})
+    return parse(bytes);
   const std::string_view text = trimmed(text_of(bytes));
   if (text.starts_with("-----BEGIN ")) {
     const auto blocks = parse_pem(text, 1);

@@ -1,5 +1,5 @@
-// Certificate revocation lists (RFC 5280, 5), complete and direct ones: each says of one issuer's certificates which are
-// revoked. An immutable value that owns its bytes; copies share them. Safe to use from several threads at once.
+// Certificate revocation lists (RFC 5280, 5), complete and direct ones: each says of one issuer's certificates which
+// are revoked. An immutable value that owns its bytes; copies share them. Safe to use from several threads at once.
 #pragma once
 
 #include <memory>
@@ -14,11 +14,11 @@ namespace coffer::attest::x509 {
 
 class RevocationList {
  public:
-  // kInput where the bytes are not exactly one list in DER, or it is a delta or indirect list. Its signature and time are not
-  // looked at.
+  // kInput where the bytes are not exactly one list in DER, or it is a delta or indirect list. Its signature and time
+  // are not looked at.
   [[nodiscard]] static Result<RevocationList> parse(ByteView der);
-  // DER, PEM, or DER as hexadecimal or Base64 text, which one is seen from the bytes: the forms in which Intel's services
-  // and their caches hand lists out. Zero bytes after text are padding.
+  // DER, PEM, or DER as hexadecimal or Base64 text, which one is seen from the bytes: the forms in which Intel's
+  // services and their caches hand lists out. Zero bytes after text are padding.
   [[nodiscard]] static Result<RevocationList> parse_any(ByteView bytes);
 
   [[nodiscard]] ByteView der() const;
