@@ -16,6 +16,7 @@ struct RevocationList::State {
   std::optional<UnixTime> next_update;
   std::vector<ByteView> serials;  // sorted
   std::optional<ByteView> number;
+  bool issuer_key_named = false;
 };
 
 namespace {
@@ -99,6 +100,7 @@ std::optional<std::string_view> RevocationList::read(State& state) {
       point != nullptr && point->critical) {
     return "it is restricted to a distribution point";
   }
+  state.issuer_key_named = find_extension(*extensions, kAuthorityKeyId) != nullptr;
   if (const Extension* number = find_extension(*extensions, kCrlNumber); number != nullptr) {
     const auto integer = der::only(number->value, der::kInteger);
     state.number = integer ? der::magnitude(integer->content) : std::nullopt;
@@ -136,6 +138,7 @@ std::string RevocationList::issuer_name() const { return attribute_of(state_->is
 UnixTime RevocationList::this_update() const { return state_->this_update; }
 std::optional<UnixTime> RevocationList::next_update() const { return state_->next_update; }
 std::optional<ByteView> RevocationList::number() const { return state_->number; }
+bool RevocationList::complete() const { return state_->number && state_->issuer_key_named; }
 std::size_t RevocationList::size() const { return state_->serials.size(); }
 
 bool RevocationList::revokes(ByteView serial) const {

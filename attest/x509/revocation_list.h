@@ -27,6 +27,7 @@ class RevocationList {
   [[nodiscard]] UnixTime this_update() const;
   [[nodiscard]] std::optional<UnixTime> next_update() const;
   [[nodiscard]] std::optional<ByteView> number() const;  // the cRLNumber's magnitude, big-endian
+  [[nodiscard]] bool complete() const;                   // it has the extensions that it must: number, issuer's key id
   [[nodiscard]] std::size_t size() const;                // revoked certificates
   // The serial number as Certificate::serial() gives it.
   [[nodiscard]] bool revokes(ByteView serial) const;

@@ -83,6 +83,7 @@ const crypto::PublicKey* TrustedRoots::key_named(std::string_view name) const {
   return nullptr;
 }
 
+const crypto::PublicKey& TrustedRoots::key(std::size_t index) const { return state_->roots.at(index).first; }
 std::size_t TrustedRoots::size() const { return state_->roots.size(); }
 
 }  // namespace coffer::attest

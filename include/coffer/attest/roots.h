@@ -41,6 +41,8 @@ class TrustedRoots {
   // A trusted key by its name; the first of them, or null.
   [[nodiscard]] const crypto::PublicKey* key_named(std::string_view name) const;
   [[nodiscard]] std::size_t size() const;
+  // In the order in which they were added; `index` is below size().
+  [[nodiscard]] const crypto::PublicKey& key(std::size_t index) const;
 
  private:
   struct State;
