@@ -48,6 +48,17 @@ sign() {
   "$COFFER" sign "$name" --key signer.pem -o "$name.enclave" "$@" >/dev/null
 }
 
+# snippet PAGE NAME: what PAGE, a file of the sources, shows under the comment that names it.
+snippet() {
+  python3 - "$COFFER_ROOT/$1" "$2" <<'PYTHON' || fail "$1 has no snippet $2"
+import pathlib, re, sys
+page, name = sys.argv[1:]
+found = re.findall(rf"<!-- snippet: {re.escape(name)} -->\n```\w*\n(.*?)```", pathlib.Path(page).read_text(), re.S)
+assert len(found) == 1, found
+sys.stdout.write(found[0])
+PYTHON
+}
+
 # family PID: it and every process below it.
 family() {
   local child

@@ -29,6 +29,28 @@ missing = [package for package in packages if f"`{package}`" not in reasons]
 assert len(packages) > 15 and not missing, missing
 PYTHON
 
+# What the pages of the SDK show is compiled or run by a test: each block has a name that a test asks for, or is EDL, all of
+# which test_edl compiles.
+python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'docs/sdk shows something that no test tries'
+import pathlib, re, sys
+root = pathlib.Path(sys.argv[1])
+tests = "".join(test.read_text() for test in (root / "tests/acceptance").glob("test_*.sh"))
+untried, shown = [], 0
+for page in sorted((root / "docs/sdk").glob("*.md")):
+    lines = page.read_text().split("\n")
+    inside = False
+    for above, line in zip([""] + lines, lines):
+        if not line.startswith("```"): continue
+        inside = not inside
+        if not inside: continue
+        shown += 1
+        name = re.fullmatch(r"<!-- snippet: (\S+) -->", above)
+        # Names with a folder are files of the tutorial's project, which are all built.
+        tried = name and f"docs/sdk/{page.name}" in tests and (name[1] in tests or "/" in name[1])
+        if not tried and line != "```edl": untried.append(f"{page.name}: {line} under '{above}'")
+assert shown > 12 and not untried, untried
+PYTHON
+
 python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'a page links to a file that is not there'
 import pathlib, re, sys
 root = pathlib.Path(sys.argv[1])

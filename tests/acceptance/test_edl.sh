@@ -144,6 +144,16 @@ mkdir snippets
 awk '/^```edl$/ { file = "snippets/part" ++count ".edl"; next } /^```/ { file = "" } file { print > file }' \
   "$COFFER_ROOT/docs/sdk/edl.md"
 (($(ls snippets | wc -l) >= 3)) || fail 'docs/sdk/edl.md has no EDL any more'
+# ... and what it says of the functions is what the first example's are.
+cp snippets/part1.edl readings.edl
+expect_status 0 "$COFFER" edl readings.edl --trusted-dir readings --untrusted-dir readings
+for shown in host.h enclave.h; do
+  half=${shown%.h}
+  snippet docs/sdk/edl.md "$shown" >readings/shown.h
+  printf '#include "readings_%s.h"\n#include "shown.h"\nauto* const first = &readings::average;\nauto* const second = &readings::warn;\n' \
+    $half >readings/check.cc
+  g++ -std=c++23 -fsyntax-only -Iinstalled/include -Ireadings readings/check.cc || fail "docs/sdk/edl.md's $half.h"
+done
 for snippet in snippets/*.edl; do
   expect_status 0 "$COFFER" edl -Werror "$snippet" --trusted-dir snippets/out --untrusted-dir snippets/out
   for half in host enclave; do

@@ -170,6 +170,27 @@ for program in outside outside-fixed; do
   saw 'exited normally'
 done
 
+# The session that docs/sdk/debugging.md shows: its commands print what it says, but for numbers of frames, which addresses
+# and inlining decide, and for the lines of the host.
+snippet docs/sdk/debugging.md session.txt >session.txt
+[[ $(head -n 1 session.txt) == 'gdb --args ./host app.enclave' ]] || fail 'the session begins otherwise'
+{
+  printf 'set confirm off\nset width 0\n'
+  sed -n 's/^(gdb) //p' session.txt
+  printf 'kill\nquit\n'
+} >commands
+cp outside host
+cp inside app
+cp inside.enclave app.enclave
+debug ./host app.enclave
+for function in $(sed -n 's/^#[0-9]* *\([A-Za-z_:]*\) .*/\1/p' session.txt); do shown+=("$function"); done
+((${#shown[@]} >= 7)) || fail 'the session has no stack'
+stack_after 'hit Breakpoint 1, ' "${shown[@]}"
+while read -r line; do
+  line=$(sed -E 's/[][$().*+^]/\\&/g; s/first=/first=.*/; s/second=/second=.*/; s/cc:[89]$/cc:[89]/' <<<"$line")
+  saw "$line"
+done < <(grep -E '^(Thread|\$1|local_sum)' session.txt)
+
 # A fault of the enclave's own is where GDB stops without being told.
 cat >commands <<'COMMANDS'
 set confirm off

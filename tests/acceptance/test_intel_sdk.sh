@@ -7,7 +7,9 @@ SGX_SDK=$(bash -c '. moved/lib/coffer/sgxsdk/environment && echo "$SGX_SDK"')
 [[ $SGX_SDK == "$PWD/moved/lib/coffer/sgxsdk" ]] || fail "environment says SGX_SDK=$SGX_SDK"
 cp -r "$COFFER_ROOT/tests/acceptance/fixtures/sgxsdk_project" project
 cd project
-make SGX_SDK="$SGX_SDK" SGX_MODE=HW >build.txt 2>&1 || fail "building: $(tail -20 build.txt)"
+# The commands of docs/sdk/intel-sgx-sdk.md.
+snippet docs/sdk/intel-sgx-sdk.md make.sh >make.sh
+env -u SGX_SDK PREFIX="${SGX_SDK%/lib/coffer/sgxsdk}" bash -e make.sh >build.txt 2>&1 || fail "building: $(tail -20 build.txt)"
 expected=$'inside: two threads met\ninside: destroyed\ninside: destroyed\nall is well'
 
 # Launched with debug: [user_check] reaches all memory of the process.

@@ -5,8 +5,11 @@ mv first moved  # nothing may remember the prefix
 unset COFFER_LIBEXEC
 cp -r "$COFFER_ROOT/tests/acceptance/openenclave" sources
 
-cmake -S sources -B build -DCMAKE_PREFIX_PATH="$PWD/moved" >cmake.txt 2>&1 || fail "configuring: $(tail -20 cmake.txt)"
-cmake --build build >build.txt 2>&1 || fail "building: $(grep -E 'error|undefined' -A3 build.txt | head -30)"
+# The commands of docs/sdk/openenclave.md.
+export PREFIX=$PWD/moved
+snippet docs/sdk/openenclave.md cmake.sh >cmake.sh
+(cd sources && bash -e ../cmake.sh) >build.txt 2>&1 || fail "building: $(grep -E 'rror|undefined' -A3 build.txt | head -30)"
+mv sources/build build
 grep -q -- "$COFFER_ROOT" build/CMakeCache.txt && fail 'it found the sources of Coffer instead of the installation'
 openssl genrsa -out key.pem -3 3072 2>/dev/null
 . moved/share/openenclave/openenclaverc
@@ -58,6 +61,16 @@ status_of build/host flipped.signed "${signed[@]:1}" production
 cd sources
 oeedger8r greeting.edl --search-path "$(pkg-config oehost-gcc --variable=includedir)" \
   --search-path "$(pkg-config oehost-gcc --variable=includedir)/openenclave/edl/sgx" >../edl.txt || fail "$(cat ../edl.txt)"
+cat >Makefile <<'MAKEFILE'
+all: greeting greeting_host
+greeting: greeting_enclave.c greeting_t.c
+	$(CC) $$(pkg-config oeenclave-gcc --cflags) $^ -o $@ $$(pkg-config oeenclave-gcc --libs)
+greeting_host: greeting_host.c greeting_u.c
+	$(CC) $$(pkg-config oehost-gcc --cflags) $^ -o $@ $$(pkg-config oehost-gcc --libs)
+MAKEFILE
+snippet docs/sdk/openenclave.md make.sh >../make.sh
+bash -e ../make.sh >../make.txt 2>&1 || fail "make: $(tail -20 ../make.txt)"
+expect_status 0 ./greeting_host greeting
 for compiler in gcc clang; do
   command -v $compiler >/dev/null || continue
   $compiler -Wall -g -c $(pkg-config oeenclave-$compiler --cflags) greeting_enclave.c greeting_t.c || fail "$compiler: the enclave"

@@ -5,12 +5,11 @@ COFFER=$PWD/prefix/bin/coffer
 unset COFFER_LIBEXEC COFFER_RUNG
 export CMAKE_PREFIX_PATH=$PWD/prefix
 
-expect_status 0 "$COFFER" new --two-part words
-build() {
-  cmake -S words -B words/build >cmake.txt 2>&1 || fail "configuring: $(tail -20 cmake.txt)"
-  cmake --build words/build >build.txt 2>&1 || fail "building: $(tail -20 build.txt)"
-}
-build
+# The first commands that it shows.
+PATH=$PWD/prefix/bin:$PATH
+snippet docs/sdk/tutorial.md first.sh >first.sh
+bash -e first.sh >first.txt 2>&1 || fail "the first commands: $(tail -20 first.txt)"
+grep -q '100% tests passed' first.txt || fail "its first tests: $(tail -20 first.txt)"
 mrenclave() { "$COFFER" inspect --json words/build/words.enclave | grep -o '"mrenclave": *"[0-9a-f]*"'; }
 before=$(mrenclave)
 
@@ -18,12 +17,16 @@ before=$(mrenclave)
 python3 - "$COFFER_ROOT/docs/sdk/tutorial.md" <<'PYTHON' || fail 'the page shows no files'
 import pathlib, re, sys
 text = pathlib.Path(sys.argv[1]).read_text()
-snippets = re.findall(r"<!-- snippet: (\S+) -->\n```\w+\n(.*?)```", text, re.S)
+snippets = re.findall(r"<!-- snippet: (\S+/\S+) -->\n```\w+\n(.*?)```", text, re.S)
 for path, content in snippets:
     pathlib.Path(path).write_text(content)
 assert len(snippets) == 3, snippets
 PYTHON
-build
+# Its commands afterwards, as the page has them, in the project's folder.
+snippet docs/sdk/tutorial.md again.sh >again.sh
+(cd words && bash -e ../again.sh) >again.txt 2>&1 || fail "the commands: $(tail -20 again.txt)"
+[[ $(tail -n 1 again.txt) == 'the longest word is remember' ]] || fail "the commands printed: $(tail -20 again.txt)"
+rm words/words.sealed
 [[ $(mrenclave) != "$before" ]] || fail 'the enclave did not change'
 (cd words/build && ctest --output-on-failure) >ctest.txt 2>&1 || fail "its tests: $(tail -20 ctest.txt)"
 

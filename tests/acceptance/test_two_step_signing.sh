@@ -4,10 +4,17 @@ compile program <<'SOURCE'
 #include <cstdio>
 int main() { std::puts("signed"); }
 SOURCE
-sign program
+echo 'name = "program"' >coffer.toml
+sign program --config coffer.toml
 "$COFFER" inspect program.enclave --json >one.json
-expect_status 0 "$COFFER" sign program --print-digest -o unsigned.enclave
-digest=$(tr -d '[:space:]' <out.txt)
+# The commands that docs/sdk/signing.md shows, before and after what happens elsewhere.
+PATH=$(dirname "$COFFER"):$PATH
+snippet docs/sdk/signing.md two-steps.sh >two-steps.sh
+grep -q '^# ... elsewhere: signature.bin' two-steps.sh || fail 'the page does not say what happens elsewhere'
+sed '/^# ... elsewhere/,$d' two-steps.sh >before.sh
+sed '1,/^# ... elsewhere/d' two-steps.sh >after.sh
+expect_status 0 bash -e before.sh
+digest=$(tr -d '[:space:]' <digest.txt)
 [[ $digest =~ ^[0-9a-f]{64}$ ]] || fail "not a SHA-256: $digest"
 # Without a signature it is refused.
 expect_status 1 "$COFFER" inspect unsigned.enclave
@@ -16,7 +23,9 @@ expect_status 1 "$COFFER" run unsigned.enclave
 printf '%s' "$digest" | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))' >digest.bin
 openssl pkeyutl -sign -inkey signer.pem -in digest.bin -out signature.bin -pkeyopt digest:sha256
 openssl pkey -in signer.pem -pubout -out public.pem
-expect_status 0 "$COFFER" sign unsigned.enclave --signature signature.bin --public-key public.pem -o two.enclave
+mv program.enclave one.enclave
+expect_status 0 bash -e after.sh
+mv program.enclave two.enclave
 "$COFFER" inspect two.enclave --json >two.json
 python3 - <<'PYTHON' || fail "the two differ: $(cat one.json two.json)"
 import json
