@@ -29,6 +29,38 @@ missing = [package for package in packages if f"`{package}`" not in reasons]
 assert len(packages) > 15 and not missing, missing
 PYTHON
 
+# The tables of both SDKs' functions have each function that their headers declare, and say of it what our headers say: that it
+# is absent, or that it is there.
+PYTHONDONTWRITEBYTECODE=1 python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'a table of functions is not what the headers say'
+import pathlib, re, sys
+root = pathlib.Path(sys.argv[1])
+fixtures = root / "tests/acceptance/fixtures"
+sys.path.insert(0, str(fixtures))
+from declared_functions import declared
+
+def public(header):  # not: what Open Enclave's own tests include, the C library's other names, what EDL's code uses
+    return not {"internal", "corelibc", "edger8r", "host"} & set(header.parts) and header.name != "coffer_string_extras.h"
+
+wrong = []
+for page, names, headers in (("openenclave", "openenclave-functions.txt", root / "compat/openenclave/include/openenclave"),
+                             ("intel-sgx-sdk", "intel-sgx-sdk-functions.txt", root / "compat/sgxsdk/include")):
+    listed = [line.split() for line in (fixtures / names).read_text().splitlines() if not line.startswith("#")]
+    every = (root / f"docs/sdk/{page}.md").read_text().split("## Every function", 1)[1].split("\n## ", 1)[0]
+    said = {}
+    for functions, here in re.findall(r"^\| \S+\.h \| (.*?) \| (.*?) \|$", every, re.M):
+        said |= {name: here for name in re.findall(r"`(\w+)`", functions)}
+    ours = set().union(*(declared(header) for header in headers.rglob("*.h")))
+    shown = set().union(*(declared(header) for header in headers.rglob("*.h") if public(header.relative_to(headers))))
+    shown = {name for name in shown if re.match("(oe|sgx)_", name) and not name.startswith("sgx_edge_")}
+    assert len(listed) > 100 and len(shown) > 80, (len(listed), len(shown))
+    for header, name in listed:
+        if name not in said: wrong.append(f"{page}.md does not list {name} of {header}")
+    for name, here in said.items():
+        if here.startswith("absent") == (name in ours): wrong.append(f"{page}.md says of {name}: {here}")
+    wrong += [f"{page}.md does not list {name}, which our headers declare" for name in shown - set(said)]
+assert not wrong, "\n".join(wrong)
+PYTHON
+
 # What the pages of the SDK show is compiled or run by a test: each block has a name that a test asks for, or is EDL, all of
 # which test_edl compiles.
 python3 - "$COFFER_ROOT" <<'PYTHON' || fail 'docs/sdk shows something that no test tries'
