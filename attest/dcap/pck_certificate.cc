@@ -44,7 +44,8 @@ std::optional<std::vector<Entry>> read_entries(ByteView contents, ByteView prefi
     const auto value = name ? pair->read() : std::nullopt;
     if (!value || !pair->empty() || entries.size() == 32) return std::nullopt;
     const bool ours = name->content.size() == prefix.size() + 1 &&
-                      der::equal(name->content.first(prefix.size()), prefix) && der::is_object_identifier(name->content);
+                      der::equal(name->content.first(prefix.size()), prefix) &&
+                      der::is_object_identifier(name->content);
     if (!ours) continue;
     const auto number = std::to_integer<unsigned>(name->content.back());
     if (std::ranges::find(entries, number, &Entry::number) != entries.end()) return std::nullopt;
@@ -94,9 +95,8 @@ std::optional<PckConfiguration> read_configuration(const der::Element& element) 
   const auto entries = read_entries(element.content, kPrefix);
   if (!entries) return std::nullopt;
   PckConfiguration configuration;
-  const std::array<std::pair<unsigned, bool*>, 3> flags{{{1, &configuration.dynamic_platform},
-                                                         {2, &configuration.cached_keys},
-                                                         {3, &configuration.smt_enabled}}};
+  const std::array<std::pair<unsigned, bool*>, 3> flags{
+      {{1, &configuration.dynamic_platform}, {2, &configuration.cached_keys}, {3, &configuration.smt_enabled}}};
   for (const auto& [number, flag] : flags) {
     const der::Element* value = find(*entries, number);
     if (value == nullptr) continue;

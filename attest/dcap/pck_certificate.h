@@ -34,8 +34,8 @@ struct PckExtensions {
 
 // kInput where the certificate has no such extensions, or one that is needed is missing or of another form.
 [[nodiscard]] Result<PckExtensions> parse_pck_extensions(const x509::Certificate& certificate);
-// The first of the X.509 extensions that every certificate and CA of Intel's profile has and this one does not, in words;
-// nothing where it has all.
+// The first of the X.509 extensions that every certificate and CA of Intel's profile has and this one does not, in
+// words; nothing where it has all.
 [[nodiscard]] std::optional<std::string_view> missing_extension(const x509::Certificate& certificate);
 
 }  // namespace coffer::attest::dcap

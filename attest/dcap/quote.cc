@@ -110,8 +110,8 @@ Result<std::size_t> read_body_type(Fields& fields, Quote& quote) {
 void read_qe(Fields& fields, Quote& quote) {
   const ByteView report = fields.take(kSgxReportSize, "QE report");
   quote.qe_report_signature = fields.take(64, "QE report's signature");
-  quote.qe_authentication_data = fields.take(fields.take_u16("size of the QE authentication data"),
-                                             "QE authentication data");
+  quote.qe_authentication_data =
+      fields.take(fields.take_u16("size of the QE authentication data"), "QE authentication data");
   quote.certification_type = fields.take_u16("type of the certification data");
   quote.certification_data = fields.take(fields.take_u32("size of the certification data"), "certification data");
   if (!fields.failed()) quote.qe_report = parse_sgx_report(report);

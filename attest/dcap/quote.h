@@ -1,5 +1,5 @@
-// SGX and TDX quotes as bytes: versions 3 (Intel SGX ECDSA Quote Library API, A.4), 4 and 5 (Intel TDX DCAP Quoting Library
-// API, A.3). Every span points into the bytes that were parsed, which stay the caller's.
+// SGX and TDX quotes as bytes: versions 3 (Intel SGX ECDSA Quote Library API, A.4), 4 and 5 (Intel TDX DCAP Quoting
+// Library API, A.3). Every span points into the bytes that were parsed, which stay the caller's.
 #pragma once
 
 #include <array>

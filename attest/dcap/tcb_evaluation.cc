@@ -79,9 +79,8 @@ const TdxModule* find_module(const TcbInfo& info, std::uint8_t version) {
   const std::byte byte{version};
   const std::string wanted = "tdx_" + to_hex(ByteView(&byte, 1));
   const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; };
-  const auto found = std::ranges::find_if(info.tdx_module_identities, [&](const TdxModule& module) {
-    return std::ranges::equal(module.id, wanted, same);
-  });
+  const auto found = std::ranges::find_if(
+      info.tdx_module_identities, [&](const TdxModule& module) { return std::ranges::equal(module.id, wanted, same); });
   return found != info.tdx_module_identities.end() ? &*found : nullptr;
 }
 
@@ -126,8 +125,8 @@ TcbEvaluation evaluate_tdx(const PckExtensions& platform, std::uint16_t qe_svn, 
 
 TcbStatus relaunch(TcbStatus launched, TcbStatus current) {
   const bool old = launched == TcbStatus::kOutOfDate || launched == TcbStatus::kOutOfDateConfigurationNeeded;
-  const bool configuration = current == TcbStatus::kConfigurationNeeded ||
-                             current == TcbStatus::kConfigurationAndSwHardeningNeeded;
+  const bool configuration =
+      current == TcbStatus::kConfigurationNeeded || current == TcbStatus::kConfigurationAndSwHardeningNeeded;
   const bool good = configuration || current == TcbStatus::kUpToDate || current == TcbStatus::kSwHardeningNeeded;
   if (!old || !good) return launched;
   const bool needed = configuration || launched == TcbStatus::kOutOfDateConfigurationNeeded;

@@ -1,5 +1,5 @@
-// Which TCB status a platform has (Intel QVL, 4.1.2.5.18 to 4.1.2.5.20): the levels by their order, each component, and the
-// merger of what the platform's level, the quoting enclave's and the TDX module's say.
+// Which TCB status a platform has (Intel QVL, 4.1.2.5.18 to 4.1.2.5.20): the levels by their order, each component, and
+// the merger of what the platform's level, the quoting enclave's and the TDX module's say.
 #pragma once
 
 #include <optional>
@@ -28,7 +28,8 @@ struct TcbEvaluation {
 // The status of a TD that was launched with one TCB and runs on another.
 [[nodiscard]] TcbStatus relaunch(TcbStatus launched, TcbStatus current);
 
-// The TDX module's identity of a major version: "TDX_" and two hexadecimal digits, in either case. Null where there is none.
+// The TDX module's identity of a major version: "TDX_" and two hexadecimal digits, in either case. Null where there is
+// none.
 [[nodiscard]] const TdxModule* find_module(const TcbInfo& info, std::uint8_t version);
 
 }  // namespace coffer::attest::dcap

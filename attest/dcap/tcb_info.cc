@@ -120,7 +120,8 @@ Svns components_v3(Members& members, const JsonValue& tcb, std::string_view name
 TcbStatus status(Members& members, const JsonValue& level, bool platform) {
   const std::string name = members.text(level, "tcbStatus");
   const auto status = parse_tcb_status(name);
-  const bool narrow = status == TcbStatus::kUpToDate || status == TcbStatus::kOutOfDate || status == TcbStatus::kRevoked;
+  const bool narrow =
+      status == TcbStatus::kUpToDate || status == TcbStatus::kOutOfDate || status == TcbStatus::kRevoked;
   const bool wide = status && *status != TcbStatus::kRelaunchAdvised && *status != TcbStatus::kNoMatchingTcbLevel &&
                     *status != TcbStatus::kRelaunchAdvisedConfigurationNeeded;
   if (platform ? !wide : !narrow) members.fail("tcbStatus", "is none of the statuses that levels have");
@@ -140,7 +141,8 @@ TcbLevel platform_level(Members& members, const JsonValue& value, const TcbInfo&
   return level;
 }
 
-// Levels of an enclave, or of a TDX module: of those Intel's library takes any status, and refuses where it is selected.
+// Levels of an enclave, or of a TDX module: of those Intel's library takes any status, and refuses where it is
+// selected.
 SvnLevel svn_level(Members& members, const JsonValue& value, bool module) {
   SvnLevel level;
   const auto tcb = members.member(value, "tcb");
@@ -178,8 +180,8 @@ std::vector<TcbLevel> platform_levels(Members& members, const JsonValue& object,
   }
   const auto order = [](const TcbLevel& level) { return std::tie(level.sgx, level.pcesvn, level.tdx); };
   std::ranges::sort(levels, [&](const TcbLevel& a, const TcbLevel& b) { return order(a) > order(b); });
-  const auto twice = std::ranges::adjacent_find(
-      levels, [&](const TcbLevel& a, const TcbLevel& b) { return order(a) == order(b); });
+  const auto twice =
+      std::ranges::adjacent_find(levels, [&](const TcbLevel& a, const TcbLevel& b) { return order(a) == order(b); });
   if (twice != levels.end()) members.fail("tcbLevels", "has a level twice");
   return levels;
 }

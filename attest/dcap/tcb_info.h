@@ -74,14 +74,14 @@ struct EnclaveIdentity {
   std::vector<SvnLevel> levels;  // the highest first
 };
 
-// Of the object that is signed: the value of "tcbInfo" or "enclaveIdentity" in the service's answer. kInput with what is
-// missing or wrong, and where.
+// Of the object that is signed: the value of "tcbInfo" or "enclaveIdentity" in the service's answer. kInput with what
+// is missing or wrong, and where.
 [[nodiscard]] Result<TcbInfo> parse_tcb_info(std::string_view json);
 [[nodiscard]] Result<EnclaveIdentity> parse_enclave_identity(std::string_view json);
 
 // The service's whole answer, {"tcbInfo": {...}, "signature": "..."}, taken apart; the texts point into `json`.
 struct SignedJson {
-  std::string_view body;                 // as it came
+  std::string_view body;                  // as it came
   std::array<std::byte, 64> signature{};  // r || s
 };
 [[nodiscard]] Result<SignedJson> parse_signed_json(std::string_view json, std::string_view member);

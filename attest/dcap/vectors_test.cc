@@ -66,8 +66,8 @@ TEST_P(Vectors, AreAnsweredAsExpected) {
     ASSERT_TRUE(answer.verification->tcb_status) << why;
     EXPECT_EQ(name_of(*answer.verification->tcb_status), expect.at("tcb_status").get<std::string>()) << why;
   }
-  // The expected advisories are those of another verifier than the status; where that one selected another level, they are
-  // not of this status.
+  // The expected advisories are those of another verifier than the status; where that one selected another level, they
+  // are not of this status.
   const bool same_level = expect.value("dcap_qvl_js_0_3_9", "") == expect.value("tcb_status", "");
   if (expect.contains("advisory_ids") && expect.at("advisory_ids").is_array() && same_level) {
     auto wanted = expect.at("advisory_ids").get<std::vector<std::string>>();

@@ -74,8 +74,8 @@ class Verifier {
     // One root for both: whoever may sign software platforms' collateral must not judge hardware with it.
     const bool same = chained && collateral_.root_key && *collateral_.root_key == *chain_->root().public_key();
     const std::string wanted = "a chain to the root that signed the collateral";
-    const std::string found = !chained              ? chain_->verified.detail
-                              : same                ? chain_->verified.root.name
+    const std::string found = !chained               ? chain_->verified.detail
+                              : same                 ? chain_->verified.root.name
                               : collateral_.root_key ? "it leads to another root, " + chain_->verified.root.name
                                                      : "the collateral's chain is not trusted";
     note("pck_certificate.chain", "Intel QVL, 4.1.2.2", same, wanted, found);
@@ -109,10 +109,12 @@ class Verifier {
     }
     note("pck_crl.signature", kSection, why.empty(), "the list of \"" + authority.subject_name() + "\"", why);
     if (collateral_.root_crl->revokes(authority.serial())) {
-      note("pck_certificate.revoked", kSection, false, "not revoked", "\"" + authority.subject_name() + "\" is revoked");
+      note("pck_certificate.revoked", kSection, false, "not revoked",
+           "\"" + authority.subject_name() + "\" is revoked");
     } else if (why.empty()) {
       const bool revoked = list.revokes(chain_->leaf().serial());
-      note("pck_certificate.revoked", kSection, !revoked, "not revoked", revoked ? "the PCK certificate is revoked" : "");
+      note("pck_certificate.revoked", kSection, !revoked, "not revoked",
+           revoked ? "the PCK certificate is revoked" : "");
     } else {
       not_done("pck_certificate.revoked", kSection, "the list is not one of the PCK certificate's CA");
     }
@@ -135,7 +137,8 @@ class Verifier {
          info.pce_id ? to_hex(*info.pce_id) : "none");
   }
 
-  // MRSIGNERSEAM and SEAMATTRIBUTES against the identity of the module's major version, or the module's of the TCB info.
+  // MRSIGNERSEAM and SEAMATTRIBUTES against the identity of the module's major version, or the module's of the TCB
+  // info.
   void check_module() {
     constexpr std::string_view kId = "tdx_module.identity";
     constexpr std::string_view kSection = "Intel QVL, 4.1.2.5.12";
@@ -148,15 +151,16 @@ class Verifier {
       return;
     }
     const auto version = std::to_integer<std::uint8_t>(quote_.td.tee_tcb_svn[1]);
-    const TdxModule* module = version > 0 ? find_module(collateral_.tcb_info, version) : &*collateral_.tcb_info.tdx_module;
+    const TdxModule* module =
+        version > 0 ? find_module(collateral_.tcb_info, version) : &*collateral_.tcb_info.tdx_module;
     if (module == nullptr) {
       note(kId, kSection, false, "an identity of TDX module " + std::to_string(version), "there is none");
       return;
     }
     const auto zero = [](std::byte byte) { return byte == std::byte{0}; };
     const bool signer = der::equal(quote_.td.mrsignerseam, module->mrsigner);
-    const bool attributes = std::ranges::all_of(quote_.td.seam_attributes, zero) &&
-                            std::ranges::all_of(module->attributes, zero);
+    const bool attributes =
+        std::ranges::all_of(quote_.td.seam_attributes, zero) && std::ranges::all_of(module->attributes, zero);
     note(kId, kSection, signer && attributes,
          "MRSIGNERSEAM " + to_hex(module->mrsigner) + ", SEAMATTRIBUTES " + to_hex(module->attributes),
          "MRSIGNERSEAM " + to_hex(quote_.td.mrsignerseam) + ", SEAMATTRIBUTES " + to_hex(quote_.td.seam_attributes));
@@ -174,9 +178,8 @@ class Verifier {
     const crypto::Digest hash =
         crypto::digest(crypto::Hash::kSha256, {quote_.attestation_key, quote_.qe_authentication_data});
     const ByteView data = quote_.qe_report.report_data;
-    const bool bound = der::equal(data.first(32), hash) && std::ranges::all_of(data.subspan(32), [](std::byte byte) {
-                         return byte == std::byte{0};
-                       });
+    const bool bound = der::equal(data.first(32), hash) &&
+                       std::ranges::all_of(data.subspan(32), [](std::byte byte) { return byte == std::byte{0}; });
     note("qe_report.data", "Intel QVL, 4.1.2.5.14", bound, to_hex(hash) + " and zeros", to_hex(data));
   }
 
@@ -204,9 +207,9 @@ class Verifier {
     const auto key = crypto::PublicKey::from_point(crypto::KeyKind::kP256, quote_.attestation_key);
     const bool good = key && key->verify_ecdsa(crypto::Hash::kSha256, quote_.signed_part, quote_.signature);
     note("quote.signature", kSection, good, "the attestation key's signature",
-         good ? "fits"
-              : key ? "does not fit"
-                    : "the attestation key is not a point of P-256");
+         good  ? "fits"
+         : key ? "does not fit"
+               : "the attestation key is not a point of P-256");
   }
 
   void evaluate(bool chained) {

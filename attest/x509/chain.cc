@@ -13,9 +13,11 @@ Chain broken(ChainFault fault, std::string detail) { return {.fault = fault, .de
 
 std::string quoted(const Certificate& certificate) { return "\"" + certificate.subject_name() + "\""; }
 
-// Why `issuer` may not sign certificates, of which `below` that are authorities themselves lie under it.
-std::optional<std::string> why_no_authority(const Certificate& issuer, std::size_t below) {
-  if (issuer.version() == 3 && !issuer.is_authority()) return quoted(issuer) + " is no authority (basicConstraints)";
+// Why `issuer` may not sign certificates, of which `below` that are authorities themselves lie under it. A certificate
+// of before version 3 cannot say that it may: only a trusted root's own need not.
+std::optional<std::string> why_no_authority(const Certificate& issuer, std::size_t below, const TrustedRoots& roots) {
+  const bool silent = issuer.version() != 3 && issuer.public_key() && roots.find(*issuer.public_key()) != nullptr;
+  if (!silent && !issuer.is_authority()) return quoted(issuer) + " is no authority (basicConstraints)";
   const auto usage = issuer.key_usage();
   if (usage && (*usage & kMayCertify) == 0) return quoted(issuer) + " may not sign certificates (keyUsage)";
   const auto length = issuer.path_length();
@@ -88,7 +90,7 @@ Chain verify_chain(std::span<const Certificate> certificates, const TrustedRoots
       return broken(ChainFault::kName, quoted(certificate) + " was issued by \"" + certificate.issuer_name() +
                                            "\", and " + quoted(issuer) + " follows it");
     }
-    if (auto why = why_no_authority(issuer, i)) return broken(ChainFault::kAuthority, std::move(*why));
+    if (auto why = why_no_authority(issuer, i, roots)) return broken(ChainFault::kAuthority, std::move(*why));
     if (!issuer.public_key() || !certificate.signed_by(*issuer.public_key())) {
       return broken(ChainFault::kSignature, quoted(certificate) + " is not signed by " + quoted(issuer));
     }

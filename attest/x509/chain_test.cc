@@ -1,6 +1,10 @@
 #include "attest/x509/chain.h"
 
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include <memory>
 
 #include "attest/testing/vectors.h"
 #include "base/hex.h"
@@ -63,6 +67,44 @@ TEST(Chains, AreRefusedWithTheReason) {
   // A certificate that may not certify, between two of them.
   const std::vector<Certificate> leaf_signs{chain[0], chain[0]};
   EXPECT_EQ(verify_chain(leaf_signs, TrustedRoots::built_in()).fault, ChainFault::kName);
+}
+
+// Certificates of version 1 say nothing of authorities: a leaf of that kind must not sign others.
+struct Made {
+  std::shared_ptr<EVP_PKEY> key;
+  Certificate certificate;
+};
+Made issue(const char* name, const Made* issuer) {
+  const std::shared_ptr<EVP_PKEY> key(EVP_EC_gen("P-256"), EVP_PKEY_free);
+  const std::unique_ptr<X509, decltype(&X509_free)> made(X509_new(), X509_free);
+  X509_set_version(made.get(), X509_VERSION_1);
+  ASN1_INTEGER_set(X509_get_serialNumber(made.get()), 1);
+  X509_gmtime_adj(X509_getm_notBefore(made.get()), 0);
+  X509_gmtime_adj(X509_getm_notAfter(made.get()), 3600);
+  X509_set_pubkey(made.get(), key.get());
+  const auto set_name = [](X509_NAME* into, const std::string& text) {
+    X509_NAME_add_entry_by_txt(into, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1,
+                               0);
+  };
+  set_name(X509_get_subject_name(made.get()), name);
+  set_name(X509_get_issuer_name(made.get()), issuer == nullptr ? name : issuer->certificate.subject_name());
+  X509_sign(made.get(), issuer == nullptr ? key.get() : issuer->key.get(), EVP_sha256());
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(made.get(), &der);
+  const std::unique_ptr<unsigned char, decltype([](unsigned char* bytes) { OPENSSL_free(bytes); })> owned(der);
+  return {key, *Certificate::parse(std::as_bytes(std::span(der, static_cast<std::size_t>(size))))};
+}
+
+TEST(Chains, OfVersionOneEndAtTheRootsOwnCertificate) {
+  const Made root = issue("root", nullptr);
+  const Made leaf = issue("leaf", &root);
+  const Made below = issue("below", &leaf);
+  TrustedRoots roots;
+  roots.add(*root.certificate.public_key(), RootOfTrust::kGiven, "root");
+  EXPECT_TRUE(verify_chain(std::vector{leaf.certificate, root.certificate}, roots).good());
+  EXPECT_EQ(verify_chain(std::vector{below.certificate, leaf.certificate, root.certificate}, roots).fault,
+            ChainFault::kAuthority);
+  EXPECT_EQ(verify_chain(std::vector{below.certificate, leaf.certificate}, roots).fault, ChainFault::kAuthority);
 }
 
 TEST(Chains, AreOrderedFromAnyOrder) {
