@@ -5,14 +5,14 @@ namespace coffer::bench {
 Budget Bench::budget(double seconds, int at_least) const {
   constexpr double kQuickShare = 5;
   constexpr std::chrono::seconds kQuickEnds(
-      28);  // of 45: from here on, one sample of each, however busy the machine is
+      22);  // of 45: from here on, one sample of each, however busy the machine is
   if (!quick_) return {std::chrono::duration<double>(seconds), at_least};
   if (Clock::now() - start_ > kQuickEnds) return {std::chrono::duration<double>(0.2), 1};
   return {std::chrono::duration<double>(seconds / kQuickShare), at_least};
 }
 
 bool Bench::late() const {
-  constexpr std::chrono::seconds kLate(14);
+  constexpr std::chrono::seconds kLate(8);
   return quick_ && Clock::now() - start_ > kLate;
 }
 

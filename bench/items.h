@@ -51,6 +51,7 @@ struct Item {
 [[nodiscard]] std::vector<Item> computing_items();
 [[nodiscard]] std::vector<Item> call_items();
 [[nodiscard]] std::vector<Item> bridge_items();  // what generated code costs
+[[nodiscard]] std::vector<Item> edl_items();
 [[nodiscard]] std::vector<Item> system_call_items();
 [[nodiscard]] std::vector<Item> sealing_items();
 [[nodiscard]] std::vector<Item> paging_items();

@@ -1,10 +1,11 @@
 // What generated code costs: calls with arguments against the empty call, buffers against memcpy, switchless calls
-// without a worker against the usual ones.
+// whose workers sleep against the usual ones.
 //
 // The buffers' own time is that of the call with them less that of the call without, the median of many neighbours: it
 // is to be within 1 / 0.8 of the copies that are needed. An ECALL's buffer needs two, into the block that both sides
 // reach and out of it; what goes out has to be zeroed before, so that no byte of the enclave's goes with it. An OCALL's
 // needs one, for the host works in the block.
+#include <fmt/format.h>
 #include <sys/mman.h>
 
 #include <cstring>
@@ -260,34 +261,39 @@ Result<std::vector<Row>> buffers(Bench& bench, RungKind rung) {
   return rows;
 }
 
-// Workers that sleep all the while: the price of looking whether one is awake.
+// Calls so far apart that nobody wakes a worker for them: three, and a pause. Nanoseconds for one.
+Result<double> seldom(const Call& call) {
+  constexpr int kCalls = 3;
+  constexpr std::chrono::microseconds kPause(300);
+  for (const auto until = Clock::now() + kPause; Clock::now() < until;) {
+  }
+  return time_of(kCalls, call);
+}
+
+// Workers that are there and sleep: the price of looking whether one is awake.
 Result<std::vector<Row>> idle_switchless(Bench& bench, RungKind rung) {
   const Pinned pinned;
   auto loaded = bridging(bench, rung);
   if (!loaded) return std::unexpected(loaded.error());
   Enclave& enclave = loaded->enclave;
-  if (auto used = enclave.use_switchless({.host_workers = 0, .enclave_workers = 0}); !used) {
+  if (auto used = enclave.use_switchless({.host_workers = 1, .enclave_workers = 1, .looks = 1}); !used) {
     return std::unexpected(used.error());
   }
-  const int batch = rung == RungKind::kInline ? 1000 : 100;
-  const auto ocalls = sample_by_turns(
-      bench.budget(1.5),
-      [&]() -> Result<double> {
-        return time_of(1, [&] { return bridge::repeat_switchless(enclave, static_cast<std::uint64_t>(batch)); });
-      },
-      [&]() -> Result<double> {
-        return time_of(1, [&] { return bridge::repeat_nothing(enclave, static_cast<std::uint64_t>(batch)); });
-      });
-  if (!ocalls) return std::unexpected(ocalls.error());
-  const auto ecalls = sample_by_turns(
-      bench.budget(1.5), [&] { return time_of(batch, [&] { return bridge::nothing_switchless(enclave); }); },
-      [&] { return time_of(batch, [&] { return bridge::nothing(enclave); }); });
+  const auto many = [&](auto repeat) { return seldom([&] { return repeat(enclave, std::uint64_t{1}); }); };
+  const auto ecalls = medians_by_turns(
+      bench.budget(1.5), [&] { return seldom([&] { return bridge::nothing_switchless(enclave); }); },
+      [&] { return seldom([&] { return bridge::nothing(enclave); }); });
   if (!ecalls) return std::unexpected(ecalls.error());
-  const std::string name = std::string(", no worker awake, ") + rung_name(rung);
-  return std::vector{compare_cost("switchless OCALL" + name, "us", ocalls->ours / batch / kMicrosecond, "OCALL",
-                                  ocalls->theirs / batch / kMicrosecond, kSwitchlessReach),
-                     compare_cost("switchless ECALL" + name, "us", ecalls->ours / kMicrosecond, "ECALL",
-                                  ecalls->theirs / kMicrosecond, kSwitchlessReach)};
+  // One in each ECALL, whose own time is taken off.
+  const auto ocalls = medians_by_turns(
+      bench.budget(1.5), [&] { return many(bridge::repeat_switchless); }, [&] { return many(bridge::repeat_nothing); });
+  if (!ocalls) return std::unexpected(ocalls.error());
+  const auto row = [&](const char* kind, double ours, double theirs) {
+    return compare_cost(fmt::format("switchless {}, workers asleep, {}", kind, rung_name(rung)), "us",
+                        ours / kMicrosecond, kind, theirs / kMicrosecond, kSwitchlessReach);
+  };
+  return std::vector{row("OCALL", ocalls->ours - ecalls->theirs, ocalls->theirs - ecalls->theirs),
+                     row("ECALL", ecalls->ours, ecalls->theirs)};
 }
 
 }  // namespace

@@ -48,27 +48,47 @@ using Sample = std::function<Result<double>()>;
   return best;
 }
 
+// The median sample of each side: for what only single calls show, which disturb each other in batches.
+struct Medians {
+  double ours = 0, theirs = 0;
+};
+[[nodiscard]] inline Result<Medians> medians_by_turns(const Budget& budget, const Sample& ours, const Sample& theirs) {
+  std::vector<double> first, second;
+  const auto end = Clock::now() + budget.time;
+  const auto enough = [&] {
+    const auto taken = static_cast<int>(first.size());
+    return taken >= budget.at_most || (taken >= budget.at_least && Clock::now() >= end);
+  };
+  while (!enough()) {
+    const auto one = ours();
+    if (!one) return std::unexpected(one.error());
+    const auto other = theirs();
+    if (!other) return std::unexpected(other.error());
+    first.push_back(*one);
+    second.push_back(*other);
+  }
+  if (first.empty()) return Medians{};
+  const auto middle = static_cast<std::ptrdiff_t>(first.size() / 2);
+  std::ranges::nth_element(first, first.begin() + middle);
+  std::ranges::nth_element(second, second.begin() + middle);
+  return Medians{first[first.size() / 2], second[second.size() / 2]};
+}
+
 // How much longer `longer` takes than `shorter`: the median of the differences of neighbours. The best sample of each
 // side would come from different moments, and two such of 5 us say nothing about a tenth of one.
 [[nodiscard]] inline Result<double> median_difference(const Budget& budget, const Sample& longer,
                                                       const Sample& shorter) {
-  std::vector<double> differences;
-  const auto end = Clock::now() + budget.time;
-  const auto enough = [&] {
-    const auto taken = static_cast<int>(differences.size());
-    return taken >= budget.at_most || (taken >= budget.at_least && Clock::now() >= end);
-  };
-  while (!enough()) {
+  double last = 0;
+  const auto difference = [&]() -> Result<double> {
     const auto first = longer();
-    if (!first) return std::unexpected(first.error());
+    if (!first) return first;
     const auto second = shorter();
-    if (!second) return std::unexpected(second.error());
-    differences.push_back(*first - *second);
-  }
-  if (differences.empty()) return 0;
-  const auto middle = differences.begin() + static_cast<std::ptrdiff_t>(differences.size() / 2);
-  std::ranges::nth_element(differences, middle);
-  return *middle;
+    if (second) last = *first - *second;
+    return second;
+  };
+  const auto medians = medians_by_turns(budget, difference, [&]() -> Result<double> { return last; });
+  if (!medians) return std::unexpected(medians.error());
+  return medians->theirs;
 }
 
 }  // namespace coffer::bench

@@ -31,5 +31,19 @@ TEST(Sampling, StopsAtTheMostSamplesAndAtAnError) {
   EXPECT_FALSE(sample_by_turns(four, broken, one));
 }
 
+TEST(Sampling, MediansAreOfEachSideAndDifferencesOfNeighbours) {
+  const Budget five{.time = std::chrono::seconds(0), .at_least = 5};
+  const auto medians = medians_by_turns(five, from({9, 1, 5, 7, 3}), from({2, 2, 90, 1, 1}));
+  ASSERT_TRUE(medians);
+  EXPECT_EQ(medians->ours, 5);
+  EXPECT_EQ(medians->theirs, 2);
+  // 1, 2, -60, 3, 100: what one moment did to both sides cancels out.
+  const auto difference = median_difference(five, from({11, 52, 30, 8, 101}), from({10, 50, 90, 5, 1}));
+  ASSERT_TRUE(difference);
+  EXPECT_EQ(*difference, 2);
+  const Sample broken = []() -> Result<double> { return fail(ErrorKind::kLost, "gone"); };
+  EXPECT_FALSE(median_difference(five, broken, broken));
+}
+
 }  // namespace
 }  // namespace coffer::bench
