@@ -35,6 +35,9 @@ constexpr const char* kExamples =
 #ifdef COFFER_VERB_report
     "  coffer report --help                            what an enclave's report proves\n"
 #endif
+#ifdef COFFER_VERB_verify
+    "  coffer verify quote.bin --collateral c.json     whether evidence of a TEE is authentic\n"
+#endif
 #ifdef COFFER_VERB_seal
     "  coffer seal FILE -o FILE.sealed                 a file for enclaves of this platform only\n"
 #endif
@@ -61,6 +64,9 @@ void add_verbs(CLI::App& app, int& status) {
   add_symbolize(app, status);
 #ifdef COFFER_VERB_report
   add_report(app, status);
+#endif
+#ifdef COFFER_VERB_verify
+  add_verify(app, status);
 #endif
 #ifdef COFFER_VERB_seal
   add_seal(app, status);

@@ -22,6 +22,7 @@ void add_edl(CLI::App& app, int& status);
 void add_debug(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);
+void add_verify(CLI::App& app, int& status);
 void add_seal(CLI::App& app, int& status);  // seal and unseal
 void add_ps(CLI::App& app, int& status);
 void add_stop(CLI::App& app, int& status);

@@ -40,7 +40,7 @@ class Case {
       outcome.agrees = true;
       return outcome;
     }
-    if (verdict != wanted) return outcome;
+    if (verdict != wanted && !is_decided_difference(answered)) return outcome;
     const std::string difference = compare(answered);
     outcome.agrees = difference.empty();
     if (!outcome.agrees) outcome.got = verdict + ", but " + difference;
@@ -68,8 +68,10 @@ class Case {
     return status + (failure != nullptr ? " (" + std::string(failure->id) + ")" : "");
   }
 
+  [[nodiscard]] bool is_decided_difference(const Answered& answered) const;
   Answered verify();
   Answered verify_parts(EvidenceParts parts);
+  Answered verify_dcap_quote();
   Answered verify_report();
   Answered verify_tpm_quote();
   Answered verify_firmware_log();
@@ -90,18 +92,35 @@ Answered authentic(Result<Verification> verification) {
   return {std::move(verification), accepted};
 }
 
+// Intel's library compares root certificates by their bytes (SGX_PCK_CERT_CHAIN_UNTRUSTED, 18), and Coffer by their
+// key: an older issue of the same root is accepted here (docs/design/dcap.md).
+bool Case::is_decided_difference(const Answered& answered) const {
+  constexpr int kUntrusted = 18;
+  const auto status = expect_.find("qvl_status");
+  if (status == expect_.end() || !status->is_object() || status->value("pck_chain", 0) != kUntrusted) return false;
+  return answered.accepted && answered.verification->root == RootOfTrust::kIntel;
+}
+
 Answered Case::verify() {
   if (has("report.bin")) return verify_report();
   if (has("quote.msg")) return verify_tpm_quote();
   if (has("ccel.bin")) return verify_firmware_log();
   EvidenceParts parts{.snp = {.vek = {}, .chain = file("ca_chain.pem"), .crl = file("crl.der")}};
-  for (const std::string_view name : {"quote.bin", "hcl_report.bin", "event_log.bin", "vek.der"}) {
+  if (has("quote.bin")) return verify_dcap_quote();
+  for (const std::string_view name : {"hcl_report.bin", "event_log.bin", "vek.der"}) {
     if (!has(name)) continue;
     parts.evidence = file(name);
     if (name == "hcl_report.bin") parts.snp.vek = file("vek.der");
     return verify_parts(parts);
   }
   return {input_error("no file of evidence"), false};
+}
+
+Answered Case::verify_dcap_quote() {
+  const ByteView json = file("collateral.json");
+  const auto collateral = dcap::Collateral::parse({reinterpret_cast<const char*>(json.data()), json.size()}, roots_);
+  if (!collateral) return {std::unexpected(collateral.error()), false};
+  return authentic(dcap::verify(file("quote.bin"), *collateral, at_));
 }
 
 Answered Case::verify_parts(EvidenceParts parts) {
@@ -194,7 +213,10 @@ std::string Case::compare_status(const Verification& verification) const {
     const std::string got = verification.tcb_status ? std::string(name_of(*verification.tcb_status)) : "none";
     if (got != *status) return "the TCB status is " + got;
   }
+  // Who computed the advisories said which status it came to: those of another level are not comparable.
   const auto advisories = expect_.find("advisory_ids");
+  const auto other = text("dcap_qvl_js_0_3_9");
+  if (other && other != text("tcb_status")) return {};
   if (advisories != expect_.end() && advisories->is_array()) {
     std::set<std::string> expected;
     for (const Json& id : *advisories) expected.insert(id.is_string() ? id.get<std::string>() : id.dump());
@@ -242,10 +264,22 @@ std::string Case::compare_log(const Json& claims) const {
 
 std::string Case::compare_claims(const Verification& verification) const {
   const Json claims = Json::parse(to_json(verification.claims));
-  constexpr std::array<std::string_view, 14> kNamed{
-      "vek",   "product",  "vek_product_name", "vek_tcb", "vek_valid",     "sig_scheme",
-      "nonce", "pcr_bank", "pcr_selection",    "pcrs",    "rtmr_from_log", "pcr_digest_matches",
-      "fmspc", "pck_ca"};
+  constexpr std::array<std::string_view, 16> kNamed{"tcb_eval_data_number",
+                                                    "tcb_info_version",
+                                                    "vek",
+                                                    "product",
+                                                    "vek_product_name",
+                                                    "vek_tcb",
+                                                    "vek_valid",
+                                                    "sig_scheme",
+                                                    "nonce",
+                                                    "pcr_bank",
+                                                    "pcr_selection",
+                                                    "pcrs",
+                                                    "rtmr_from_log",
+                                                    "pcr_digest_matches",
+                                                    "fmspc",
+                                                    "pck_ca"};
   for (const std::string_view name : kNamed) {
     const auto expected = expect_.find(name);
     if (expected == expect_.end() || expected->is_null()) continue;

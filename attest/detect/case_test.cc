@@ -36,7 +36,7 @@ TEST_P(Tree, AgreesCaseByCase) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Vectors, Tree, ::testing::Values("snp", "tpm"));
+INSTANTIATE_TEST_SUITE_P(Vectors, Tree, ::testing::Values("dcap", "dcap-neg", "snp", "tpm"));
 
 }  // namespace
 }  // namespace coffer::attest::detect

@@ -83,7 +83,10 @@ std::optional<EvidenceKind> kind_of(ByteView bytes) {
   if (bytes.size() == kSnpReport && looks_like_snp(bytes)) return EvidenceKind::kSnpReport;
   if (looks_like_open_enclave(bytes)) return EvidenceKind::kOpenEnclave;
   if (const auto quote = quote_kind(bytes)) return quote;
-  if (looks_like_event_log(bytes)) return EvidenceKind::kEventLog;
+  // A report that was cut looks like the start of a log too; the log must then read to its end.
+  if (looks_like_event_log(bytes) && (!looks_like_snp(bytes) || tpm::EventLog::parse(bytes))) {
+    return EvidenceKind::kEventLog;
+  }
   if (looks_like_snp(bytes)) return EvidenceKind::kSnpReport;
   if (looks_like_certificate(bytes)) return EvidenceKind::kSnpCertificate;
   if (text_of(bytes).starts_with("-----BEGIN CERTIFICATE-----")) return EvidenceKind::kSnpCertificate;

@@ -2,7 +2,7 @@
 
 #include <coffer/attest/evidence.h>
 
-#include "attest/der/reader.h"
+#include "attest/detect/rtmrs.h"
 #include "base/hex.h"
 
 namespace coffer::attest {
@@ -32,6 +32,31 @@ Result<SnpEndorsement> prepare_snp(const EvidenceParts& parts, const DetectedEvi
 }
 
 bool any_certificates(const EvidenceParts& parts) { return !parts.snp.vek.empty() || !parts.snp.chain.empty(); }
+
+// Without collateral there are claims, and nothing that proves them.
+Result<Verification> read_without_collateral(ByteView quote, EvidenceKind kind) {
+  auto claims = dcap::read_claims(quote);
+  if (!claims) return std::unexpected(claims.error());
+  Verification answer;
+  answer.tee = kind == EvidenceKind::kTdxQuote ? Tee::kTdx : Tee::kSgx;
+  answer.claims = std::move(*claims);
+  answer.checks.note("collateral.given", "Intel SGX DCAP Quote Verification, 4.1", false,
+                     "TCB info, QE identity and revocation lists (--collateral)", "none");
+  return answer;
+}
+
+Result<Verification> verify_dcap(const EvidenceParts& parts, const DetectedEvidence& detected, UnixTime at) {
+  auto answer = parts.collateral != nullptr ? dcap::verify(detected.bytes, *parts.collateral, at)
+                                            : read_without_collateral(detected.bytes, detected.kind);
+  if (!answer) return answer;
+  if (!parts.event_log.empty()) {
+    const auto rtmrs = detect::rtmrs_of_quote(detected.bytes);
+    if (!rtmrs) return input_error("event log: only a TDX quote has registers that a log leads to");
+    if (const auto done = verify_ccel(parts.event_log, *rtmrs, *answer); !done) return std::unexpected(done.error());
+  }
+  note_report_data(parts, *answer);
+  return answer;
+}
 
 Result<Verification> verify_quote(const EvidenceParts& parts, ByteView quote, const TrustedRoots& roots, UnixTime at) {
   TpmEvidence evidence{.quote = quote,
@@ -81,6 +106,7 @@ Result<Verification> verify_kind(const EvidenceParts& parts, const DetectedEvide
       return verify_event_log(detected.bytes);
     case EvidenceKind::kSgxQuote:
     case EvidenceKind::kTdxQuote:
+      return verify_dcap(parts, detected, at);
     case EvidenceKind::kOpenEnclave:
       break;
   }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include <coffer/attest/dcap.h>
 #include <coffer/attest/roots.h>
 #include <coffer/attest/snp.h>
 #include <coffer/attest/time.h>
@@ -47,6 +48,7 @@ struct DetectedEvidence {
 // Spans are the caller's; empty ones were not given. Which of them count depends on the evidence.
 struct EvidenceParts {
   std::span<const std::byte> evidence;
+  const dcap::Collateral* collateral = nullptr;  // of a quote
   SnpCertificates snp;
   std::span<const std::byte> signature;        // of a TPM quote
   std::span<const std::byte> attestation_key;  // of a TPM quote: see TpmEvidence

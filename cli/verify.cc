@@ -1,0 +1,91 @@
+// coffer verify: evidence of any TEE, whether it is authentic and what it says.
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "cli/verbs.h"
+#include "cli/verify_files.h"
+
+namespace coffer::cli {
+namespace {
+
+int verify(const VerifyOptions& options) {
+  const auto roots = roots_of(options);
+  if (!roots) return report(roots.error());
+  const auto at = time_of(options);
+  if (!at) return report(at.error());
+  if (!options.cases.empty()) return run_cases(options.cases, *roots, *at, options.json);
+  if (options.evidence.empty()) {
+    return report({ErrorKind::kInput, "evidence is missing: `coffer verify FILE`; see `coffer verify --help`"});
+  }
+  const auto files = VerifyFiles::read(options, *roots);
+  if (!files) return report(files.error());
+  const auto answer = verify_evidence((*files)->parts(), *roots, *at);
+  if (!answer) return report({answer.error().kind, options.evidence + ": " + answer.error().message});
+  const bool accepted = answer->accepted;
+  if (options.json) {
+    std::puts(to_json(answer->verification, accepted).c_str());
+  } else {
+    std::fputs(page_of(*answer, accepted, {}).c_str(), stdout);
+  }
+  return accepted ? 0 : 1;
+}
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  coffer verify quote.bin --collateral collateral.json\n"
+    "  coffer verify report.bin --vek vcek.der --chain cert_chain.pem\n"
+    "  coffer verify quote.msg --signature quote.sig --ak ak.pem --nonce c0ffee --event-log binary_bios_measurements\n"
+    "  coffer verify quote.msg --signature quote.sig --hcl hcl_report.bin --vek vcek.der --chain cert_chain.pem\n"
+    "  coffer verify td_quote.bin --collateral answers/ --event-log ccel.bin --json\n"
+    "  coffer verify --cases tests/vectors/attestation\n\n"
+    "Which kind of evidence it is, is seen from it: SGX and TDX quotes, SEV-SNP reports and the\n"
+    "certificates of their keys, TPM quotes, event logs, Azure's HCL report; hexadecimal, Base64 and JSON around them "
+    "too.\n"
+    "Authentic evidence is accepted whatever it says; what else you ask for is a policy. An event log by itself is "
+    "accepted\n"
+    "where it reads and replays: nobody signed it, and its root is `none`.\n\n"
+    "Exit status: 0 accepted, 1 refused, 2 unreadable.";
+
+struct Named {
+  const char* option;
+  std::string VerifyOptions::* value;
+  const char* help;
+  const char* type;
+};
+constexpr Named kOptions[] = {
+    {"--collateral", &VerifyOptions::collateral, "Of SGX and TDX quotes: a JSON file, or a folder of a PCCS's answers",
+     "FILE|DIR"},
+    {"--vek", &VerifyOptions::vek, "Of SEV-SNP reports: the VCEK or VLEK certificate", "FILE"},
+    {"--chain", &VerifyOptions::chain, "Of SEV-SNP reports: ASK or ASVK, and ARK", "FILE"},
+    {"--crl", &VerifyOptions::crl, "Of SEV-SNP reports: AMD's revocation list", "FILE"},
+    {"--signature", &VerifyOptions::signature, "Of TPM quotes: the signature", "FILE"},
+    {"--ak", &VerifyOptions::attestation_key, "Of TPM quotes: the attestation key, trusted, or its certificates",
+     "FILE"},
+    {"--hcl", &VerifyOptions::hcl_report, "Of TPM quotes on Azure: the HCL report that vouches for the key", "FILE"},
+    {"--pcrs", &VerifyOptions::pcrs, "Of TPM quotes: PCR values, as JSON or one after the other", "FILE"},
+    {"--event-log", &VerifyOptions::event_log, "The log that leads to the quote's PCRs or RTMRs", "FILE"},
+    {"--nonce", &VerifyOptions::nonce, "What the evidence must have been asked with", "HEX"},
+    {"--at", &VerifyOptions::at, "Verify as of this moment, like 2025-06-15T00:00:00Z; without, now", "TIME"},
+    {"--cases", &VerifyOptions::cases, "Verify every case below a folder and compare with its expect.json", "DIR"},
+};
+
+}  // namespace
+
+void add_verify(CLI::App& app, int& status) {
+  CLI::App* verb = app.add_subcommand("verify", "Say whether evidence of a TEE or TPM is authentic, and what it says");
+  verb->footer(kFooter);
+  auto options = std::make_shared<VerifyOptions>();
+  verb->add_option("EVIDENCE", options->evidence, "A quote, report or log; - for standard input")->type_name("FILE");
+  for (const Named& each : kOptions) {
+    verb->add_option(each.option, (*options).*each.value, each.help)->type_name(each.type);
+  }
+  verb->add_option("--root", options->roots, "Trust this root certificate or key too; several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false)
+      ->take_all();
+  verb->add_flag("--json", options->json, "Print the answer as JSON");
+  verb->callback([options, &status] { status = verify(*options); });
+}
+
+}  // namespace coffer::cli
