@@ -181,8 +181,10 @@ SgxReport parse_sgx_report(ByteView body) {
           .report_data = body.subspan(320, 64)};
 }
 
-Result<Quote> parse_quote(ByteView bytes) {
-  Fields fields(bytes, 0);
+namespace {
+
+// Up to the signature data; leaves the fields before its size.
+Result<Quote> read_signed_part(ByteView bytes, Fields& fields) {
   Quote quote;
   quote.version = fields.take_u16("version");
   quote.attestation_key_type = fields.take_u16("type of the attestation key");
@@ -212,6 +214,23 @@ Result<Quote> parse_quote(ByteView bytes) {
     quote.td = parse_td_report(body);
   }
   quote.signed_part = bytes.first(fields.position());
+  return quote;
+}
+
+}  // namespace
+
+Result<std::size_t> quote_size(ByteView bytes) {
+  Fields fields(bytes, 0);
+  if (const auto quote = read_signed_part(bytes, fields); !quote) return std::unexpected(quote.error());
+  (void)fields.take(fields.take_u32("size of the signature data"), "signature data");
+  if (fields.failed()) return malformed(fields.failure());
+  return fields.position();
+}
+
+Result<Quote> parse_quote(ByteView bytes) {
+  Fields fields(bytes, 0);
+  Result<Quote> quote = read_signed_part(bytes, fields);
+  if (!quote) return quote;
   const std::uint32_t length = fields.take_u32("size of the signature data");
   const std::size_t base = fields.position();
   const ByteView data = fields.take(length, "signature data");
@@ -219,7 +238,7 @@ Result<Quote> parse_quote(ByteView bytes) {
   if (!all_zero(fields.rest())) {
     return malformed("something other than padding follows it at byte " + std::to_string(fields.position()));
   }
-  if (auto read = read_signature_data(data, base, quote); !read) return std::unexpected(read.error());
+  if (auto read = read_signature_data(data, base, *quote); !read) return std::unexpected(read.error());
   return quote;
 }
 

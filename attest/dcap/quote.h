@@ -77,6 +77,9 @@ struct Quote {
 // kInput, with what is wrong and at which byte, where the bytes are not a quote. Zero bytes after it are padding.
 [[nodiscard]] Result<Quote> parse_quote(ByteView bytes);
 
+// The bytes of the quote that begins here, without what may follow it; only the lengths that lead to its end are read.
+[[nodiscard]] Result<std::size_t> quote_size(ByteView bytes);
+
 // What the quote says, unverified.
 [[nodiscard]] Claims claims_of(const Quote& quote);
 [[nodiscard]] Tee tee_of(const Quote& quote);
