@@ -6,6 +6,8 @@
 #include <chrono>
 #include <memory>
 
+#include <coffer/attest/openenclave.h>
+
 #include "base/file.h"
 #include "base/hex.h"
 
@@ -106,6 +108,12 @@ Result<void> VerifyFiles::read_collateral(const std::filesystem::path& path, con
     texts.emplace_back(text_of(*bytes));
   }
   auto collateral = attest::dcap::Collateral::parse_answers(texts, roots);
+  if (!collateral && texts.size() == 1) {
+    // Open Enclave's endorsements are collateral too; where they are not that either, the first words are the better
+    // ones.
+    auto endorsements = attest::openenclave::parse_endorsements(std::as_bytes(std::span(texts[0])), roots);
+    if (endorsements) collateral = std::move(endorsements);
+  }
   if (!collateral) return std::unexpected(named(path, collateral.error()));
   collateral_ = std::move(*collateral);
   parts_.collateral = &*collateral_;

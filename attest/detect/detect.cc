@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <coffer/attest/evidence.h>
+#include <coffer/attest/openenclave.h>
 
 #include "attest/detect/forms.h"
 #include "attest/tpm/event_log.h"
@@ -53,16 +54,9 @@ std::optional<EvidenceKind> quote_kind(ByteView bytes) {
   return *tee == kTdx ? EvidenceKind::kTdxQuote : EvidenceKind::kSgxQuote;
 }
 
-// oe_report_header_t (version 1, a type, the size of the rest), and oe_attestation_header_t, which has the format's
-// UUID before the size.
 bool looks_like_open_enclave(ByteView bytes) {
-  const auto version = at<std::uint32_t>(bytes, 0);
-  if (!version || *version != 1) return false;
-  const auto type = at<std::uint32_t>(bytes, 4);
-  const auto size = at<std::uint64_t>(bytes, 8);
-  if (type && size && (*type == 1 || *type == 2) && *size == bytes.size() - 16) return true;
-  const auto rest = at<std::uint64_t>(bytes, 20);
-  return rest && *rest <= bytes.size() - 28 && *rest > 0 && *rest >= bytes.size() / 2;
+  const auto evidence = openenclave::parse_evidence(bytes);
+  return evidence && evidence->form != openenclave::Form::kQuote;
 }
 
 bool looks_like_event_log(ByteView bytes) {
@@ -149,6 +143,11 @@ Result<DetectedEvidence> detect_evidence(std::span<const std::byte> bytes) {
       auto opened = open_json(text, inner);
       if (!opened) return opened;
       if (!opened->certificates.empty()) detected.certificates = std::move(opened->certificates);
+    } else if (text.starts_with('#')) {
+      // Open Enclave's files of evidence can begin with lines that say where they come from.
+      const auto evidence = openenclave::parse_evidence(held);
+      if (!evidence || evidence->quote.size() >= held.size()) break;
+      inner.assign(evidence->quote.begin(), evidence->quote.end());
     } else if (auto decoded = detect::decode_text(text)) {
       inner = std::move(*decoded);
     } else {

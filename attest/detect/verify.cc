@@ -1,6 +1,7 @@
-#include <algorithm>
+#include <utility>
 
 #include <coffer/attest/evidence.h>
+#include <coffer/attest/openenclave.h>
 
 #include "attest/detect/rtmrs.h"
 #include "base/hex.h"
@@ -43,6 +44,13 @@ Result<Verification> read_without_collateral(ByteView quote, EvidenceKind kind) 
   answer.checks.note("collateral.given", "Intel SGX DCAP Quote Verification, 4.1", false,
                      "TCB info, QE identity and revocation lists (--collateral)", "none");
   return answer;
+}
+
+Result<Verification> verify_open_enclave(const EvidenceParts& parts, ByteView bytes, UnixTime at) {
+  if (parts.collateral != nullptr) return openenclave::verify_evidence(bytes, *parts.collateral, at);
+  const auto evidence = openenclave::parse_evidence(bytes);
+  if (!evidence) return std::unexpected(evidence.error());
+  return read_without_collateral(evidence->quote, EvidenceKind::kSgxQuote);
 }
 
 Result<Verification> verify_dcap(const EvidenceParts& parts, const DetectedEvidence& detected, UnixTime at) {
@@ -108,9 +116,9 @@ Result<Verification> verify_kind(const EvidenceParts& parts, const DetectedEvide
     case EvidenceKind::kTdxQuote:
       return verify_dcap(parts, detected, at);
     case EvidenceKind::kOpenEnclave:
-      break;
+      return verify_open_enclave(parts, detected.bytes, at);
   }
-  return input_error(std::string(name_of(detected.kind)) + ": this kind of evidence is not supported");
+  std::unreachable();
 }
 
 }  // namespace

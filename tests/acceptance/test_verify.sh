@@ -111,6 +111,22 @@ python3 -c 'import json; claims = json.load(open("out.txt"))["claims"]; assert "
 verify 1 "$td/quote.bin" --json
 [[ $(member reason) == collateral.given ]] || fail "$(cat out.txt)"
 
+# Open Enclave's evidence with the endorsements that came with it.
+oe=$vectors/misc/oe-plugin
+verify 0 "$oe/evidence" --collateral "$oe/endorsements" --at 2022-05-11T23:03:47Z --json
+[[ $(member tee) == sgx && $(member tcb_status) == SWHardeningNeeded ]] ||
+  fail "$(cat out.txt)"
+verify 1 "$oe/evidence"
+head -n 1 out.txt | grep -q '^REFUSED: SGX quote' || fail "$(head -n 1 out.txt)"
+
+python3 - "$vectors/dcap/sgx3-phala/quote.bin" <<'PYTHON'
+import pathlib, struct, sys
+quote = pathlib.Path(sys.argv[1]).read_bytes()
+pathlib.Path("oe_report.bin").write_bytes(struct.pack("<IIQ", 1, 2, len(quote)) + quote)
+PYTHON
+verify 0 oe_report.bin --collateral "$vectors/dcap/sgx3-phala/collateral.json" --at 2024-09-10T00:25:19Z --json
+[[ $(member claims.oe_form) == report && $(member root) == intel ]] || fail "$(cat out.txt)"
+
 # A log by itself is nobody's.
 verify 0 "$vectors/tpm/log/debian-10/event_log.bin" --json
 [[ $(member root) == none && $(member claims.secureBootEnabled) == True ]] || fail "$(cat out.txt)"
