@@ -75,16 +75,6 @@ EnclaveIdentity identity_of(const sgx::ReportBody& body) {
           .config_svn = body.config_svn};
 }
 
-sgx::TargetInfo target_of_body(const sgx::ReportBody& body) {
-  sgx::TargetInfo target;
-  target.mrenclave = body.mrenclave;
-  target.attributes = body.attributes;
-  target.misc_select = body.misc_select;
-  target.config_id = body.config_id;
-  target.config_svn = body.config_svn;
-  return target;
-}
-
 bool same_target(const sgx::TargetInfo& a, const sgx::TargetInfo& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
 
 // The 64 bytes of report data: the digest of all that the report shall answer for, and zeros.
@@ -195,7 +185,7 @@ Outcome<EnclaveIdentity> check_report(const Report& report, const IdentityPolicy
 std::array<std::byte, 64> report_data(const Report& report) { return to_bytes(as_report(report).body.report_data); }
 
 TargetInfo target_of(const Report& report) {
-  const sgx::TargetInfo target = target_of_body(as_report(report).body);
+  const sgx::TargetInfo target = platform::target_of(as_report(report).body);
   TargetInfo result{};
   static_assert(sizeof(target) == sizeof(result));
   std::memcpy(result.data(), &target, sizeof(target));
@@ -223,7 +213,7 @@ Outcome<AttestationInitiator> AttestationInitiator::start(const IdentityPolicy& 
   state->expected = expected;
   if (!state->key.generate()) return EnclaveError::kSystem;
   state->first.key = state->key.public_key();
-  state->first.target = target_of_body(*own);
+  state->first.target = platform::target_of(*own);
   return AttestationInitiator(std::move(state));
 }
 
@@ -249,7 +239,7 @@ Outcome<AttestedSession> AttestationInitiator::finish(std::span<const std::byte>
   if (!equal_in_constant_time(expected, second->confirmation)) return EnclaveError::kRefused;
 
   if (!initiator_data(first, *second, data)) return EnclaveError::kSystem;
-  const auto report = platform::make_report(target_of_body(second->report.body), data);
+  const auto report = platform::make_report(platform::target_of(second->report.body), data);
   if (!report) return report.error();
   ThirdMessage third;
   third.report = *report;
@@ -319,7 +309,7 @@ Outcome<AttestedSession> AttestationResponder::finish(std::span<const std::byte>
   const auto peer = check_peer(third->report, data, state_->expected);
   if (!peer) return peer.error();
   // Whoever began named itself as the target of our report: it has to be the same enclave.
-  if (!same_target(target_of_body(third->report.body), state_->first.target) ||
+  if (!same_target(platform::target_of(third->report.body), state_->first.target) ||
       !equal_in_constant_time(expected, third->confirmation)) {
     return EnclaveError::kRefused;
   }

@@ -25,6 +25,17 @@ namespace coffer::sdk::platform {
 // Who this enclave is. The same for its whole life.
 [[nodiscard]] Outcome<sgx::ReportBody> own_identity();
 
+// What a report has to name as its target for the enclave with this body to be able to check it.
+[[nodiscard]] inline sgx::TargetInfo target_of(const sgx::ReportBody& body) {
+  sgx::TargetInfo target{};
+  target.mrenclave = body.mrenclave;
+  target.attributes = body.attributes;
+  target.misc_select = body.misc_select;
+  target.config_id = body.config_id;
+  target.config_svn = body.config_svn;
+  return target;
+}
+
 // One operation on a counter of the platform: its value, or the id of a new one.
 [[nodiscard]] Outcome<std::uint64_t> counter(boundary::CounterOperation operation, std::uint64_t id);
 

@@ -2,7 +2,6 @@
 //
 // Evidence, little-endian: with OE_EVIDENCE_FLAGS_EMBED_FORMAT_ID 16 bytes of format first; then the SGX REPORT, 432
 // bytes, and the claims as the caller gave them. The report's data: SHA-256 of the format and the claims, then zeros.
-#include <coffer/enclave.h>
 #include <openenclave/attestation/attester.h>
 #include <openenclave/attestation/sgx/evidence.h>
 #include <openenclave/attestation/verifier.h>
@@ -18,13 +17,15 @@
 
 #include "base/secret.h"
 #include "enclave/sdk/crypto.h"
+#include "enclave/sdk/platform.h"
 
 namespace {
 
 constexpr oe_uuid_t kLocal = {OE_FORMAT_UUID_SGX_LOCAL_ATTESTATION};
 constexpr std::size_t kMostClaimBytes = std::size_t{16} << 20;
 
-using ReportData = std::array<std::byte, 64>;
+namespace platform = coffer::sdk::platform;
+using ReportData = coffer::sgx::Bytes<64>;
 
 bool is_local(const oe_uuid_t& format) { return std::memcmp(&format, &kLocal, sizeof(format)) == 0; }
 std::span<const std::byte> bytes(const void* memory, std::size_t size) {
@@ -34,7 +35,7 @@ std::span<const std::byte> bytes(const void* memory, std::size_t size) {
 bool bind(std::span<const std::byte> claims, ReportData& data) {
   data = {};
   return coffer::sdk::sha256({bytes(&kLocal, sizeof(kLocal)), claims},
-                             std::span<std::byte, 32>(data.data(), std::size_t{32}));
+                             std::as_writable_bytes(std::span(data)).first<32>());
 }
 
 // A list of claims that grows; freed unless it is given away.
@@ -99,16 +100,18 @@ bool describe(const sgx_report_body_t& body, std::span<const std::byte> custom, 
 }
 
 oe_result_t verify(std::span<const std::byte> evidence, Claims& claims) {
-  coffer::Report report;
-  if (evidence.size() < report.size()) return OE_INVALID_PARAMETER;
-  std::memcpy(report.data(), evidence.data(), report.size());
-  const auto custom = evidence.subspan(report.size());
-  if (!coffer::verify_report(report)) return OE_VERIFY_FAILED_AES_CMAC_MISMATCH;
+  coffer::sgx::Report report;
+  if (evidence.size() < sizeof(report)) return OE_INVALID_PARAMETER;
+  std::memcpy(&report, evidence.data(), sizeof(report));
+  const auto custom = evidence.subspan(sizeof(report));
+  if (!platform::check_report(report)) return OE_VERIFY_FAILED_AES_CMAC_MISMATCH;
   sgx_report_body_t body;
-  std::memcpy(&body, report.data(), sizeof(body));
+  static_assert(sizeof(body) == sizeof(report.body));
+  std::memcpy(&body, &report.body, sizeof(body));
   ReportData data;
   if (!bind(custom, data)) return OE_CRYPTO_ERROR;
-  if (!coffer::equal_in_constant_time(data, bytes(&body.report_data, sizeof(body.report_data)))) {
+  if (!coffer::equal_in_constant_time(std::as_bytes(std::span(data)),
+                                      bytes(&body.report_data, sizeof(body.report_data)))) {
     return OE_QUOTE_HASH_MISMATCH;
   }
   return describe(body, custom, claims) ? OE_OK : OE_OUT_OF_MEMORY;
@@ -160,20 +163,21 @@ oe_result_t oe_get_evidence(const oe_uuid_t* format_id, uint32_t flags, const vo
     *endorsements_buffer_size = 0;
   }
   if (!is_local(*format_id)) return OE_NOT_FOUND;
-  coffer::TargetInfo target{};
-  if (optional_parameters == nullptr || optional_parameters_size != target.size()) return OE_INVALID_PARAMETER;
-  std::memcpy(target.data(), optional_parameters, target.size());
+  coffer::sgx::TargetInfo target{};
+  if (optional_parameters == nullptr || optional_parameters_size != sizeof(target)) return OE_INVALID_PARAMETER;
+  std::memcpy(&target, optional_parameters, sizeof(target));
   const auto claims = bytes(custom_claims_buffer, custom_claims_buffer_size);
   ReportData data;
   if (!bind(claims, data)) return OE_CRYPTO_ERROR;
-  const auto report = coffer::report(data, target);
+  const auto report = platform::make_report(target, data);
   if (!report) return OE_PLATFORM_ERROR;
   std::vector<std::byte> evidence;
   if (flags != 0) {
     const auto format = bytes(format_id, sizeof(*format_id));
     evidence.assign(format.begin(), format.end());
   }
-  evidence.insert(evidence.end(), report->begin(), report->end());
+  const auto made = bytes(&*report, sizeof(*report));
+  evidence.insert(evidence.end(), made.begin(), made.end());
   evidence.insert(evidence.end(), claims.begin(), claims.end());
   return copy_out(evidence, evidence_buffer, evidence_buffer_size);
 }
@@ -204,9 +208,10 @@ oe_result_t oe_verifier_free_formats(oe_uuid_t* format_ids) {
 oe_result_t oe_verifier_get_format_settings(const oe_uuid_t* format_id, uint8_t** settings, size_t* settings_size) {
   if (format_id == nullptr || settings == nullptr || settings_size == nullptr) return OE_INVALID_PARAMETER;
   if (!is_local(*format_id)) return OE_NOT_FOUND;
-  const auto own = coffer::own_target_info();
+  const auto own = platform::own_identity();
   if (!own) return OE_PLATFORM_ERROR;
-  return copy_out(*own, settings, settings_size);
+  const coffer::sgx::TargetInfo target = platform::target_of(*own);
+  return copy_out(bytes(&target, sizeof(target)), settings, settings_size);
 }
 oe_result_t oe_verifier_free_format_settings(uint8_t* settings) {
   std::free(settings);

@@ -1,4 +1,4 @@
-// Sealing keys (EGETKEY) and what gives the same key again: the KEYREQUEST.
+// Sealing keys and what gives the same key again: the KEYREQUEST.
 #include "compat/openenclave/enclave/keys.h"
 
 #include <coffer/enclave.h>
@@ -51,36 +51,6 @@ oe_result_t seal_key_request(oe_seal_policy_t policy, sgx_key_request_t& request
 using namespace coffer::openenclave;
 
 extern "C" {
-
-oe_result_t oe_get_key(const sgx_key_request_t* request, sgx_key_t* key) {
-  if (request == nullptr || key == nullptr) return OE_INVALID_PARAMETER;
-  alignas(SGX_KEY_REQUEST_ALIGNMENT) const sgx_key_request_t aligned = *request;
-  alignas(SGX_KEY_ALIGNMENT) sgx_key_t got = {};
-  const long answer = coffer::detail::enclave_call(coffer::detail::kGetKey, coffer::detail::address(&aligned),
-                                                   coffer::detail::address(&got));
-  oe_result_t result = OE_OK;
-  if (answer == 0) {
-    *key = got;
-  } else if (answer == -ENOSYS) {
-    result = OE_UNSUPPORTED;
-  } else {
-    switch (static_cast<coffer::sgx::LeafError>(answer)) {
-      case coffer::sgx::LeafError::kInvalidCpuSvn:
-        result = OE_INVALID_CPUSVN;
-        break;
-      case coffer::sgx::LeafError::kInvalidIsvSvn:
-        result = OE_INVALID_ISVSVN;
-        break;
-      case coffer::sgx::LeafError::kInvalidKeyName:
-        result = OE_INVALID_KEYNAME;
-        break;
-      default:
-        result = OE_INVALID_PARAMETER;
-    }
-  }
-  ::explicit_bzero(&got, sizeof(got));
-  return result;
-}
 
 oe_result_t oe_get_seal_key_v2(const uint8_t* key_info, size_t key_info_size, uint8_t** key_buffer,
                                size_t* key_buffer_size) {

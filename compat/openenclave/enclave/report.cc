@@ -1,5 +1,4 @@
 // Local reports: EREPORT and its check.
-#include <coffer/enclave.h>
 #include <openenclave/enclave.h>
 #include <openenclave/internal/report.h>
 
@@ -8,6 +7,7 @@
 #include <cstring>
 
 #include "compat/openenclave/enclave/parts.h"
+#include "enclave/sdk/platform.h"
 
 namespace {
 
@@ -19,16 +19,16 @@ oe_result_t make_report(const uint8_t* report_data, size_t report_data_size, con
   if (report_data_size > OE_REPORT_DATA_SIZE || (report_data == nullptr && report_data_size != 0)) {
     return OE_INVALID_PARAMETER;
   }
-  coffer::TargetInfo info{};
-  if (target_size != 0 && (target == nullptr || target_size > info.size())) return OE_INVALID_PARAMETER;
-  if (target_size != 0) std::memcpy(info.data(), target, target_size);
-  std::array<std::byte, OE_REPORT_DATA_SIZE> data{};
+  coffer::sgx::TargetInfo info{};
+  if (target_size != 0 && (target == nullptr || target_size > sizeof(info))) return OE_INVALID_PARAMETER;
+  if (target_size != 0) std::memcpy(&info, target, target_size);
+  coffer::sgx::Bytes<OE_REPORT_DATA_SIZE> data{};
   if (report_data_size != 0) std::memcpy(data.data(), report_data, report_data_size);
-  const auto report = coffer::report(data, info);
+  const auto report = coffer::sdk::platform::make_report(info, data);
   if (!report) return OE_PLATFORM_ERROR;
   const oe_report_header_t header = {OE_REPORT_HEADER_VERSION, OE_REPORT_TYPE_SGX_LOCAL, sizeof(sgx_report_t)};
   std::memcpy(made.data(), &header, sizeof(header));
-  std::memcpy(made.data() + sizeof(header), report->data(), report->size());
+  std::memcpy(made.data() + sizeof(header), &*report, sizeof(*report));
   return OE_OK;
 }
 
@@ -73,9 +73,9 @@ oe_result_t oe_get_report_v2(uint32_t flags, const uint8_t* report_data, size_t 
 oe_result_t oe_verify_report(const uint8_t* report, size_t report_size, oe_report_t* parsed_report) {
   oe_report_t parsed;
   if (const oe_result_t result = oe_parse_report(report, report_size, &parsed); result != OE_OK) return result;
-  coffer::Report raw;
-  std::memcpy(raw.data(), parsed.enclave_report, raw.size());
-  if (!coffer::verify_report(raw)) return OE_VERIFY_FAILED_AES_CMAC_MISMATCH;
+  coffer::sgx::Report raw;
+  std::memcpy(&raw, parsed.enclave_report, sizeof(raw));
+  if (!coffer::sdk::platform::check_report(raw)) return OE_VERIFY_FAILED_AES_CMAC_MISMATCH;
   if (parsed_report != nullptr) *parsed_report = parsed;
   return OE_OK;
 }

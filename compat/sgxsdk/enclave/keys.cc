@@ -75,12 +75,7 @@ sgx_status_t sgx_self_target(sgx_target_info_t* target_info) {
   if (!inside(target_info)) return SGX_ERROR_INVALID_PARAMETER;
   const auto own = platform::own_identity();
   if (!own) return SGX_ERROR_UNEXPECTED;
-  sgx::TargetInfo target{};
-  target.mrenclave = own->mrenclave;
-  target.attributes = own->attributes;
-  target.misc_select = own->misc_select;
-  target.config_id = own->config_id;
-  target.config_svn = own->config_svn;
+  const sgx::TargetInfo target = platform::target_of(*own);
   std::memcpy(target_info, &target, sizeof(target));
   return SGX_SUCCESS;
 }

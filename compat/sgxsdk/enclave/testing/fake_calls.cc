@@ -26,11 +26,13 @@ void release_shared(void* memory) {
   std::free(memory);
 }
 
-SharedBlock::SharedBlock(std::size_t size) : size_(size) {
+SharedBlock::SharedBlock(std::size_t size) : size_(size), own_(true) {
   if (size != 0) begin_ = static_cast<std::byte*>(allocate_shared(size));
   if (begin_ == nullptr) size_ = 0;
 }
-SharedBlock::~SharedBlock() { release_shared(begin_); }
+SharedBlock::~SharedBlock() {
+  if (own_) release_shared(begin_);
+}
 
 Outcome<HostAnswer> call_host(std::uint64_t index, std::span<const std::byte> input, std::span<std::byte> output) {
   return fake::host(index, input, output);
