@@ -27,10 +27,10 @@ class Claims {
   // All of `others`, as set() would.
   void merge(const Claims& others);
 
-  [[nodiscard]] bool empty() const { return entries_.empty(); }
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
-  [[nodiscard]] auto begin() const { return entries_.begin(); }
-  [[nodiscard]] auto end() const { return entries_.end(); }
+  [[nodiscard]] bool empty() const;
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::vector<Entry>::const_iterator begin() const;
+  [[nodiscard]] std::vector<Entry>::const_iterator end() const;
 
   bool operator==(const Claims&) const;
 
@@ -68,6 +68,12 @@ class ClaimValue {
  private:
   Storage storage_;
 };
+
+// Here, where an entry is a complete type.
+inline bool Claims::empty() const { return entries_.empty(); }
+inline std::size_t Claims::size() const { return entries_.size(); }
+inline std::vector<Claims::Entry>::const_iterator Claims::begin() const { return entries_.begin(); }
+inline std::vector<Claims::Entry>::const_iterator Claims::end() const { return entries_.end(); }
 
 // One JSON text without white space; the order of names is kept. Text that is not UTF-8 has its bad bytes replaced.
 [[nodiscard]] std::string to_json(const Claims& claims);
