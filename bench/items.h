@@ -59,5 +59,6 @@ struct Item {
 [[nodiscard]] std::vector<Item> footprint_items();  // launch time and memory
 [[nodiscard]] std::vector<Item> daemon_items();
 [[nodiscard]] std::vector<Item> network_items();
+[[nodiscard]] std::vector<Item> attestation_items();  // verifying quotes
 
 }  // namespace coffer::bench
