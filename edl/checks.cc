@@ -5,69 +5,11 @@
 #include <algorithm>
 #include <set>
 
+#include "edl/attribute_checks.h"
+#include "edl/types.h"
+
 namespace coffer::edl {
 namespace {
-
-std::string_view word_of(AttributeKind kind) {
-  switch (kind) {
-    case AttributeKind::kIn:
-      return "in";
-    case AttributeKind::kOut:
-      return "out";
-    case AttributeKind::kSize:
-      return "size";
-    case AttributeKind::kCount:
-      return "count";
-    case AttributeKind::kString:
-      return "string";
-    case AttributeKind::kWideString:
-      return "wstring";
-    case AttributeKind::kIsPointer:
-      return "isptr";
-    case AttributeKind::kIsArray:
-      return "isary";
-    case AttributeKind::kReadOnly:
-      return "readonly";
-    case AttributeKind::kUserCheck:
-      return "user_check";
-  }
-  return "";
-}
-
-bool is_integer(Base base) {
-  switch (base) {
-    case Base::kChar:
-    case Base::kShort:
-    case Base::kInt:
-    case Base::kLong:
-    case Base::kLongLong:
-    case Base::kInt8:
-    case Base::kInt16:
-    case Base::kInt32:
-    case Base::kInt64:
-    case Base::kUint8:
-    case Base::kUint16:
-    case Base::kUint32:
-    case Base::kUint64:
-    case Base::kSize:
-      return true;
-    default:
-      return false;
-  }
-}
-bool is_signed_integer(const Type& type) {
-  if (type.is_unsigned) return false;
-  switch (type.base) {
-    case Base::kUint8:
-    case Base::kUint16:
-    case Base::kUint32:
-    case Base::kUint64:
-    case Base::kSize:
-      return false;
-    default:
-      return is_integer(type.base);
-  }
-}
 
 // Words of C++ that C has not, nor EDL: no names in Coffer's own dialect.
 bool is_cpp_word(std::string_view name) {
@@ -89,17 +31,13 @@ const Declaration* find(const std::vector<Declaration>& declarations, std::strin
   return nullptr;
 }
 
-// What a type names that a header has to define.
-bool is_foreign(const Interface& interface, const Type& type) {
-  if (type.base != Base::kNamed && type.base != Base::kStruct) return false;
-  return interface.find(type) == nullptr;
-}
-bool is_bare_foreign(const Type& type) { return type.base == Base::kNamed && !type.is_pointer(); }
-
 class Checker {
  public:
   Checker(const Interface& interface, const Options& options, Diagnostics& diagnostics)
-      : interface_(interface), options_(options), diagnostics_(diagnostics) {}
+      : interface_(interface),
+        options_(options),
+        diagnostics_(diagnostics),
+        attributes_(interface, options, diagnostics) {}
 
   void check(UserType& type) {
     if (type.kind == UserTypeKind::kEnum) return;
@@ -131,7 +69,7 @@ class Checker {
     for (const Declaration& parameter : function.parameters) {
       const std::size_t before = diagnostics_.all().size();
       value_type(parameter);
-      if (parameter.attributes || !oe()) attributes(function, parameter);
+      if (parameter.attributes || !oe()) attributes_.check(function, parameter);
       if (diagnostics_.all().size() != before && diagnostics_.has_errors()) continue;
       pointer_warnings(function, parameter);
       portability(function, parameter);
@@ -143,7 +81,6 @@ class Checker {
 
  private:
   [[nodiscard]] bool oe() const { return options_.dialect == Dialect::kOpenEnclave; }
-  [[nodiscard]] bool sgx() const { return options_.dialect == Dialect::kSgx; }
   [[nodiscard]] bool native() const { return options_.dialect == Dialect::kCoffer; }
 
   void error(const Place& place, std::string message, std::string advice = {}, bool place_last = false) {
@@ -271,208 +208,6 @@ class Checker {
     }
   }
 
-  // --- attributes of parameters
-
-  void attributes(const Function& function, const Declaration& parameter) {
-    static const Attributes none;
-    const Attributes& given = parameter.attributes ? *parameter.attributes : none;
-    for (const Attribute& attribute : given.given) {
-      if (!one(function, parameter, given, attribute)) return;
-    }
-    if (oe()) return;
-    const bool pointing = parameter.type.is_pointer() || parameter.is_array() || given.has(AttributeKind::kIsPointer) ||
-                          given.has(AttributeKind::kIsArray);
-    if (pointing && !given.directed() && !given.has(AttributeKind::kUserCheck)) {
-      return error(parameter.place,
-                   fmt::format("`{}': pointer/array should have direction attribute or `user_check'", parameter.name),
-                   "[in] copies it to the function, [out] back, [user_check] passes the bare address");
-    }
-    if (!given.directed()) return;
-    if (parameter.type.base == Base::kVoid && parameter.type.pointers == 1 && given.size.empty()) {
-      return error(parameter.place,
-                   fmt::format("`{}': void pointer `{}' - buffer size unknown", function.name, parameter.name),
-                   "add size=BYTES");
-    }
-    if (given.out() && (parameter.type.is_const || given.has(AttributeKind::kReadOnly))) {
-      return error(parameter.place,
-                   fmt::format("`{}': `{}' is readonly - cannot be used with `out'", function.name, parameter.name),
-                   "leave const out, or [out]");
-    }
-  }
-
-  // False: there was an error.
-  bool one(const Function& function, const Declaration& parameter, const Attributes& given,
-           const Attribute& attribute) {
-    switch (attribute.kind) {
-      case AttributeKind::kString:
-      case AttributeKind::kWideString:
-        return string(function, parameter, given, attribute);
-      case AttributeKind::kIsArray:
-      case AttributeKind::kIsPointer:
-        return named_pointer(parameter, given, attribute);
-      case AttributeKind::kSize:
-      case AttributeKind::kCount:
-        return size(function, parameter, given, attribute);
-      case AttributeKind::kIn:
-      case AttributeKind::kOut:
-        return direction(parameter, given, attribute);
-      case AttributeKind::kReadOnly:
-        return read_only(parameter, given, attribute);
-      case AttributeKind::kUserCheck:
-        break;
-    }
-    return user_check(parameter, given, attribute);
-  }
-
-  bool refuse(const Attribute& attribute, std::string message, std::string advice = {}) {
-    error(attribute.place, std::move(message), std::move(advice));
-    return false;
-  }
-
-  bool string(const Function& function, const Declaration& parameter, const Attributes& given,
-              const Attribute& attribute) {
-    if (given.out_only()) {
-      return refuse(attribute, "string/wstring attribute should be used with an `in' attribute",
-                    "the string that goes in says how much room there is; else use [out, size=...] char*");
-    }
-    if (!given.directed()) {
-      return refuse(attribute, "string/wstring attributes must be used with pointer direction", "add in");
-    }
-    if (given.sized()) {
-      return refuse(attribute, "size attributes are mutually exclusive with (w)string attribute",
-                    "a string is as long as it is; leave size and count out");
-    }
-    if (given.has(AttributeKind::kString) && given.has(AttributeKind::kWideString)) {
-      return refuse(attribute, "`string' and `wstring' are mutually exclusive", "keep the one that fits the type");
-    }
-    const bool wide = attribute.kind == AttributeKind::kWideString;
-    const Base wanted = wide ? Base::kWideChar : Base::kChar;
-    if (parameter.type.pointers != 1 || parameter.type.base != wanted || parameter.type.is_unsigned) {
-      // A plain value is told so first.
-      if (!parameter.type.is_pointer() && !parameter.is_array()) return plain(parameter, attribute);
-      return refuse(attribute,
-                    fmt::format("{}invalid `{}' attribute - `{}' is not {} pointer",
-                                sgx() ? fmt::format("`{}': ", function.name) : "", word_of(attribute.kind),
-                                parameter.name, wide ? "wchar_t" : "char"),
-                    wide ? "make it wchar_t*" : "make it char*");
-    }
-    return true;
-  }
-
-  bool named_pointer(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
-    const std::string_view word = word_of(attribute.kind);
-    if (given.has(AttributeKind::kIsArray) && given.has(AttributeKind::kIsPointer)) {
-      return refuse(attribute, "`isary' cannot be used with `isptr' together", "keep what the type is");
-    }
-    if (!given.directed() && !given.has(AttributeKind::kUserCheck)) {
-      return refuse(attribute, fmt::format("`{}' should have direction attribute or `user_check'", word),
-                    "add in or out");
-    }
-    if (attribute.kind == AttributeKind::kIsPointer && parameter.is_array()) {
-      return refuse(attribute, fmt::format("invalid parameter - `{}' is a pointer array", parameter.name),
-                    "pass the elements by themselves");
-    }
-    if (!is_bare_foreign(parameter.type)) {
-      return refuse(attribute,
-                    fmt::format("`{}' attribute is only valid for user defined type, not for `{}'", word,
-                                spelled(parameter.type)),
-                    "it is for types that a header defines with typedef");
-    }
-    if (attribute.kind == AttributeKind::kIsArray && given.sized() && !oe()) {
-      return refuse(attribute, "Pointer size attributes cannot be used with foreign array",
-                    "its type says how large it is");
-    }
-    if (attribute.kind == AttributeKind::kIsArray && parameter.is_array() && !oe()) {
-      return refuse(attribute,
-                    fmt::format("invalid `isary' attribute - `{}' is explicitly declared array.", parameter.name),
-                    "leave isary out");
-    }
-    return true;
-  }
-
-  // Whether attributes of pointers have something to hold on to.
-  [[nodiscard]] static bool points(const Declaration& parameter, const Attributes& given) {
-    return parameter.type.is_pointer() || parameter.is_array() || given.has(AttributeKind::kIsPointer) ||
-           given.has(AttributeKind::kIsArray);
-  }
-  bool plain(const Declaration& declaration, const Attribute& attribute) {
-    if (declaration.type.base == Base::kNamed && attribute.kind != AttributeKind::kString &&
-        attribute.kind != AttributeKind::kWideString) {
-      return refuse(
-          attribute,
-          fmt::format("`{}' is invalid for plain type `{}'", word_of(attribute.kind), spelled(declaration.type)),
-          "if the type is a pointer, add isptr; if it is an array, isary");
-    }
-    return refuse(attribute, fmt::format("unexpected pointer attributes for `{}'", spelled(declaration.type)),
-                  "values are copied anyway; leave the attributes out, or make it a pointer");
-  }
-
-  bool size(const Function& function, const Declaration& parameter, const Attributes& given,
-            const Attribute& attribute) {
-    if (!given.directed()) {
-      return refuse(attribute, "size/count attributes must be used with pointer direction", "add in or out");
-    }
-    if (!points(parameter, given)) return plain(parameter, attribute);
-    if (parameter.is_array() && !oe()) {
-      return refuse(attribute,
-                    fmt::format("`{}': invalid '{}' attribute - `{}' is explicitly declared array.", function.name,
-                                word_of(attribute.kind), parameter.name),
-                    "its dimensions say how large it is");
-    }
-    if (given.in_only() || given.out() || given.in()) {
-      const UserType* deep = attribute.kind == AttributeKind::kSize ? deep_struct(interface_, parameter) : nullptr;
-      if (deep != nullptr) {
-        return refuse(
-            attribute,
-            fmt::format("size attributes are invalid for the pointer of an user-defined type `{}'", deep->name),
-            "use count: deep copies are of whole structures");
-      }
-    }
-    return true;
-  }
-
-  bool direction(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
-    if (given.has(AttributeKind::kUserCheck)) {
-      return refuse(attribute, "pointer direction and `user_check' are mutually exclusive",
-                    "[user_check] copies nothing; keep one of the two");
-    }
-    if (!points(parameter, given)) return plain(parameter, attribute);
-    if (parameter.type.is_pointer() && parameter.is_array()) {
-      return refuse(attribute, fmt::format("invalid parameter - `{}' is a pointer array", parameter.name),
-                    "addresses of one side mean nothing on the other; pass the elements by themselves");
-    }
-    return true;
-  }
-
-  bool read_only(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
-    if (oe()) {
-      return refuse(attribute, "unknown attribute: `readonly'", "make the type const");
-    }
-    if (!is_bare_foreign(parameter.type)) {
-      return refuse(
-          attribute,
-          fmt::format("'readonly', attributes are only for user defined type, not for `{}'.", spelled(parameter.type)),
-          "make the type const");
-    }
-    if (!given.has(AttributeKind::kIsPointer)) {
-      return refuse(attribute, "'readonly' attribute is only used with 'isptr' attribute.", "add isptr");
-    }
-    return true;
-  }
-
-  bool user_check(const Declaration& parameter, const Attributes& given, const Attribute& attribute) {
-    if (given.directed()) {
-      return refuse(attribute, "pointer direction and `user_check' are mutually exclusive",
-                    "[user_check] copies nothing; keep one of the two");
-    }
-    if (!points(parameter, given)) {
-      return refuse(attribute,
-                    fmt::format("`user_check' attribute is invalid for plain type `{}'", spelled(parameter.type)),
-                    "if the type is a pointer, add isptr");
-    }
-    return true;
-  }
-
   // --- members of structs
 
   void member(const UserType& type, Declaration& member) {
@@ -488,12 +223,12 @@ class Checker {
     for (const Attribute& attribute : member.attributes->given) {
       const bool is_size = attribute.kind == AttributeKind::kSize || attribute.kind == AttributeKind::kCount;
       if (!is_size) {
-        refuse(attribute, "only `count' and `size' attributes can be specified for struct properties",
-               "direction comes from the parameter that points to the struct");
+        attributes_.refuse(attribute, "only `count' and `size' attributes can be specified for struct properties",
+                           "direction comes from the parameter that points to the struct");
         return;
       }
       if (!member.type.is_pointer()) {
-        plain(member, attribute);
+        attributes_.plain(member, attribute);
         return;
       }
     }
@@ -560,99 +295,10 @@ class Checker {
   const Interface& interface_;
   const Options& options_;
   Diagnostics& diagnostics_;
+  AttributeChecks attributes_;
 };
 
 }  // namespace
-
-std::string spelled(const Type& type) {
-  std::string result = type.is_const ? "const " : "";
-  if (type.is_unsigned) result += "unsigned ";
-  switch (type.base) {
-    case Base::kVoid:
-      result += "void";
-      break;
-    case Base::kBool:
-      result += "bool";
-      break;
-    case Base::kChar:
-      result += "char";
-      break;
-    case Base::kShort:
-      result += "short";
-      break;
-    case Base::kInt:
-      result += "int";
-      break;
-    case Base::kLong:
-      result += "long";
-      break;
-    case Base::kLongLong:
-      result += "long long";
-      break;
-    case Base::kFloat:
-      result += "float";
-      break;
-    case Base::kDouble:
-      result += "double";
-      break;
-    case Base::kLongDouble:
-      result += "long double";
-      break;
-    case Base::kInt8:
-      result += "int8_t";
-      break;
-    case Base::kInt16:
-      result += "int16_t";
-      break;
-    case Base::kInt32:
-      result += "int32_t";
-      break;
-    case Base::kInt64:
-      result += "int64_t";
-      break;
-    case Base::kUint8:
-      result += "uint8_t";
-      break;
-    case Base::kUint16:
-      result += "uint16_t";
-      break;
-    case Base::kUint32:
-      result += "uint32_t";
-      break;
-    case Base::kUint64:
-      result += "uint64_t";
-      break;
-    case Base::kWideChar:
-      result += "wchar_t";
-      break;
-    case Base::kSize:
-      result += "size_t";
-      break;
-    case Base::kStruct:
-      result += "struct " + type.name;
-      break;
-    case Base::kUnion:
-      result += "union " + type.name;
-      break;
-    case Base::kEnum:
-      result += "enum " + type.name;
-      break;
-    case Base::kNamed:
-      result += type.name;
-      break;
-  }
-  result.append(type.pointers, '*');
-  return result;
-}
-
-bool copied_along(const Declaration& member) { return member.attributes && member.attributes->sized(); }
-
-const UserType* deep_struct(const Interface& interface, const Declaration& declaration) {
-  if (declaration.type.pointers != 1 || !declaration.attributes) return nullptr;
-  const UserType* type = interface.find(declaration.type);
-  if (type == nullptr || type->kind != UserTypeKind::kStruct) return nullptr;
-  return std::any_of(type->members.begin(), type->members.end(), copied_along) ? type : nullptr;
-}
 
 void check_file(const Interface& interface, const SourceFile& file, const Options& options, Diagnostics& diagnostics) {
   Checker checker(interface, options, diagnostics);

@@ -15,12 +15,4 @@ void check_file(const Interface& interface, const SourceFile& file, const Option
 // What only the whole interface can tell: allow lists, private ECALLs.
 void check_whole(const Interface& interface, const Options& options, Diagnostics& diagnostics);
 
-// A type as C spells it.
-[[nodiscard]] std::string spelled(const Type& type);
-
-// The struct whose members are copied along with it; null: none, or the type is no pointer to exactly one struct.
-[[nodiscard]] const UserType* deep_struct(const Interface& interface, const Declaration& declaration);
-// Members of a struct that are copied along.
-[[nodiscard]] bool copied_along(const Declaration& member);
-
 }  // namespace coffer::edl

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "edl/checks.h"
 #include "edl/marshal.h"
+#include "edl/types.h"
 
 namespace coffer::edl {
 

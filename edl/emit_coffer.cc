@@ -2,11 +2,11 @@
 #include <cstdlib>
 #include <utility>
 
-#include "edl/checks.h"
 #include "edl/emit.h"
 #include "edl/emit_edge.h"
 #include "edl/marshal.h"
 #include "edl/support_text.h"
+#include "edl/types.h"
 #include "edl/views.h"
 
 namespace coffer::edl {

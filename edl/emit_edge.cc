@@ -1,7 +1,8 @@
 #include "edl/emit_edge.h"
 
-#include "edl/checks.h"
 #include "edl/emit.h"
+#include "edl/structure_helpers.h"
+#include "edl/types.h"
 #include "edl/views.h"
 
 namespace coffer::edl {

@@ -1,8 +1,9 @@
 // Open Enclave's dialect: C that builds against openenclave/edger8r/*.h, whoever wrote them.
-#include "edl/checks.h"
 #include "edl/emit.h"
 #include "edl/marshal.h"
+#include "edl/structure_helpers.h"
 #include "edl/support_text.h"
+#include "edl/types.h"
 
 namespace coffer::edl {
 namespace {

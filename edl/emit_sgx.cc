@@ -1,9 +1,9 @@
 // The Intel SGX SDK's dialect: C over "sgx_edger8r.h".
-#include "edl/checks.h"
 #include "edl/emit.h"
 #include "edl/emit_edge.h"
 #include "edl/marshal.h"
 #include "edl/support_text.h"
+#include "edl/types.h"
 
 namespace coffer::edl {
 namespace {

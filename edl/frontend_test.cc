@@ -1,4 +1,5 @@
 #include "edl/frontend.h"
+#include "edl/types.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

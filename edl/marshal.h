@@ -26,10 +26,6 @@ enum class Side : std::uint8_t { kOutside, kInside };
 [[nodiscard]] std::string declared(const Declaration& declaration);
 [[nodiscard]] std::string declared(const Type& type, const std::string& name);
 
-// For each struct of the interface a function edl_clear_NAME() that zeroes the bytes between its members, whatever the
-// compiler is; and where there are bools in it, edl_bools_NAME(), which makes each byte that stands for one 0 or 1.
-void emit_structure_helpers(Text& text, const Interface& interface);
-
 class Marshal {
  public:
   Marshal(const Interface& interface, const Function& function, Side side, Dialect dialect)
