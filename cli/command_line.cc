@@ -56,6 +56,12 @@ void add_verbs(CLI::App& app, int& status) {
 #ifdef COFFER_VERB_run
   add_run(app, status);
 #endif
+#ifdef COFFER_VERB_policy
+  add_policy(app, status);
+#endif
+#ifdef COFFER_VERB_token
+  add_token(app, status);
+#endif
   add_ps(app, status);
   add_top(app, status);
   add_logs(app, status);

@@ -23,11 +23,13 @@ void add_debug(CLI::App& app, int& status);
 void add_doctor(CLI::App& app, int& status);
 void add_report(CLI::App& app, int& status);
 void add_verify(CLI::App& app, int& status);
-void add_seal(CLI::App& app, int& status);  // seal and unseal
+void add_seal(CLI::App& app, int& status);    // seal and unseal
+void add_policy(CLI::App& app, int& status);  // check, eval and format
 void add_ps(CLI::App& app, int& status);
 void add_stop(CLI::App& app, int& status);
 void add_logs(CLI::App& app, int& status);
 void add_wait(CLI::App& app, int& status);
+void add_token(CLI::App& app, int& status);  // show and verify
 void add_top(CLI::App& app, int& status);
 
 // The arguments of another program, after "--", as they were given: run_command marks them, because CLI11 would take

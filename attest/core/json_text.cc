@@ -5,9 +5,6 @@
 
 namespace coffer::attest {
 
-namespace {
-
-// Bytes of the UTF-8 sequence at the front of `text` (RFC 3629, 4), or 0 where it is none.
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const auto continues = [&](std::size_t count) {
@@ -30,8 +27,6 @@ std::size_t utf8_length(std::string_view text) {
   }
   return 0;
 }
-
-}  // namespace
 
 void JsonText::comma() {
   if (comma_) text_ += ',';

@@ -9,6 +9,9 @@
 
 namespace coffer::attest {
 
+// Bytes of the UTF-8 sequence at the front of `text`, which is not empty (RFC 3629, 4), or 0 where it is none.
+[[nodiscard]] std::size_t utf8_length(std::string_view text);
+
 class JsonText {
  public:
   void begin_object() { open('{'); }
