@@ -4,7 +4,7 @@
  * libsgx_urts implements the first half, libsgx_trts the second. docs/design/edl.md shows generated code that uses it.
  *
  * A call is two blocks of bytes: one goes in, one comes back. Each begins with the call's marshalling structure; after
- * it come the buffers, each aligned to 16, as both blocks are.
+ * it come the buffers, at multiples of 64. Both blocks are aligned to 16 at least.
  */
 #ifndef SGX_EDGER8R_H
 #define SGX_EDGER8R_H
