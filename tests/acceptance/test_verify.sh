@@ -149,3 +149,22 @@ unreadable '\-\-nonce xyz: not hexadecimal' "$snp/report.bin" --nonce xyz
 unreadable 'words.txt: ' "$snp/report.bin" --root words.txt
 unreadable 'VEK: ' "$snp/report.bin" --vek words.txt
 unreadable 'other.json: PCR values: ' "${quote[@]}" --ak "$tpm/ak_pub.pem" --pcrs other.json
+
+# The page about verifying by hand: every command of it, with the answer that it says.
+mkdir -p on_path
+ln -sf "$COFFER" on_path/coffer
+python3 - "$COFFER_ROOT/docs/attestation/verifying.md" >commands.txt <<'PYTHON'
+import re, sys
+blocks = re.findall(r"```sh\n(.*?)```", open(sys.argv[1]).read(), re.S)
+print("".join(blocks), end="")
+PYTHON
+(($(wc -l <commands.txt) >= 12)) || fail 'the page has lost its commands'
+here=$PWD
+while IFS= read -r line; do
+  case ${line##*# } in
+    accepted) expected=0 ;;
+    refused) expected=1 ;;
+    *) fail "the page does not say what to expect of: $line" ;;
+  esac
+  expect_status "$expected" env PATH="$here/on_path:$PATH" sh -c "cd '$vectors' && ${line%  #*}"
+done <commands.txt
