@@ -60,5 +60,6 @@ struct Item {
 [[nodiscard]] std::vector<Item> daemon_items();
 [[nodiscard]] std::vector<Item> network_items();
 [[nodiscard]] std::vector<Item> attestation_items();  // verifying quotes
+[[nodiscard]] std::vector<Item> evidence_items();     // verifying SNP reports, replaying event logs
 
 }  // namespace coffer::bench

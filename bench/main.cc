@@ -57,9 +57,9 @@ int run_benchmarks(bool quick, bool json, const std::string& filter) {
   }
   Bench bench(**workshop, quick);
   std::vector<Row> rows;
-  for (const auto& items :
-       {computing_items(), system_call_items(), paging_items(), file_items(), sealing_items(), footprint_items(),
-        daemon_items(), network_items(), attestation_items(), call_items(), bridge_items(), edl_items()}) {
+  for (const auto& items : {computing_items(), system_call_items(), paging_items(), file_items(), sealing_items(),
+                            footprint_items(), daemon_items(), network_items(), attestation_items(), evidence_items(),
+                            call_items(), bridge_items(), edl_items()}) {
     for (const Item& item : items) add_item(item, bench, rows);
   }
   Progress progress;
