@@ -1,13 +1,46 @@
 // coffer verify: evidence of any TEE, whether it is authentic and what it says.
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
+
+#include <coffer/attest/appraisal.h>
 
 #include "cli/verbs.h"
 #include "cli/verify_files.h"
 
 namespace coffer::cli {
 namespace {
+
+Result<attest::Policy> read_policy(const std::string& path) {
+  const auto bytes = read_evidence_file(path);
+  if (!bytes) return std::unexpected(bytes.error());
+  return attest::Policy::parse({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, path);
+}
+
+// Why the policy refuses; empty where it permits. The claims are those of a token of Azure Attestation.
+Result<std::string> ask_policy(const attest::Policy& policy, const attest::EvidenceAnswer& answer,
+                               std::span<const std::byte> evidence) {
+  attest::AppraisalInputs inputs;
+  inputs.type = answer.kind == attest::EvidenceKind::kOpenEnclave ? attest::AttestationType::kOpenEnclave
+                                                                  : attest::type_for(answer.verification.tee);
+  inputs.evidence = evidence;
+  // What boot measured is known to policies under these names.
+  for (const std::string_view name : {"secureBootEnabled", "aikValidated", "tpmVersion", "aikPubHash"}) {
+    if (const attest::ClaimValue* claim = answer.verification.claims.find(name)) inputs.more.set(name, *claim);
+  }
+  if (const attest::ClaimValue* events = answer.verification.claims.find("events"))
+    inputs.events_json = to_json(*events);
+  if (const attest::ClaimValue* pcrs = answer.verification.claims.find("pcrs")) inputs.pcrs_json = to_json(*pcrs);
+  const auto appraisal = appraise(policy, answer.verification, inputs);
+  if (!appraisal) {
+    // A policy that could not be evaluated to its end permitted nothing.
+    if (appraisal.error().kind == ErrorKind::kRefused) return appraisal.error().message;
+    return std::unexpected(appraisal.error());
+  }
+  if (appraisal->outcome.permitted) return std::string{};
+  return appraisal->outcome.reason.empty() ? std::string("it does not permit") : appraisal->outcome.reason;
+}
 
 int verify(const VerifyOptions& options) {
   const auto roots = roots_of(options);
@@ -18,15 +51,32 @@ int verify(const VerifyOptions& options) {
   if (options.evidence.empty()) {
     return report({ErrorKind::kInput, "evidence is missing: `coffer verify FILE`; see `coffer verify --help`"});
   }
+  std::optional<attest::Policy> policy;
+  if (!options.policy.empty()) {
+    auto read = read_policy(options.policy);
+    if (!read) return report(read.error());
+    policy = std::move(*read);
+  }
   const auto files = VerifyFiles::read(options, *roots);
   if (!files) return report(files.error());
-  const auto answer = verify_evidence((*files)->parts(), *roots, *at);
+  auto answer = verify_evidence((*files)->parts(), *roots, *at);
   if (!answer) return report({answer.error().kind, options.evidence + ": " + answer.error().message});
-  const bool accepted = answer->accepted;
+  bool accepted = answer->accepted;
+  std::string refusal;
+  if (policy) {
+    const auto permitted = ask_policy(*policy, *answer, (*files)->parts().evidence);
+    if (!permitted) return report(permitted.error());
+    refusal = *permitted;
+    accepted = accepted && refusal.empty();
+  }
   if (options.json) {
+    if (policy) {
+      answer->verification.checks.note("policy.permit", "docs/attestation/policy-language.md", refusal.empty(),
+                                       "the policy permits", refusal.empty() ? "it does" : refusal);
+    }
     std::puts(to_json(answer->verification, accepted).c_str());
   } else {
-    std::fputs(page_of(*answer, accepted, {}).c_str(), stdout);
+    std::fputs(page_of(*answer, accepted, refusal).c_str(), stdout);
   }
   return accepted ? 0 : 1;
 }
@@ -38,6 +88,7 @@ constexpr const char* kFooter =
     "  coffer verify quote.msg --signature quote.sig --ak ak.pem --nonce c0ffee --event-log binary_bios_measurements\n"
     "  coffer verify quote.msg --signature quote.sig --hcl hcl_report.bin --vek vcek.der --chain cert_chain.pem\n"
     "  coffer verify td_quote.bin --collateral answers/ --event-log ccel.bin --json\n"
+    "  coffer verify report.bin --vek vcek.der --chain cert_chain.pem --policy no-debugging.txt\n"
     "  coffer verify --cases tests/vectors/attestation\n\n"
     "Which kind of evidence it is, is seen from it: SGX and TDX quotes, Open Enclave evidence, SEV-SNP reports and "
     "the\n"
@@ -67,6 +118,8 @@ constexpr Named kOptions[] = {
     {"--pcrs", &VerifyOptions::pcrs, "Of TPM quotes: PCR values, as JSON or one after the other", "FILE"},
     {"--event-log", &VerifyOptions::event_log, "The log that leads to the quote's PCRs or RTMRs", "FILE"},
     {"--nonce", &VerifyOptions::nonce, "What the evidence must have been asked with", "HEX"},
+    {"--policy", &VerifyOptions::policy, "Accept only what this policy permits (docs/attestation/policy-language.md)",
+     "FILE"},
     {"--at", &VerifyOptions::at, "Verify as of this moment, like 2025-06-15T00:00:00Z; without, now", "TIME"},
     {"--cases", &VerifyOptions::cases, "Verify every case below a folder and compare with its expect.json", "DIR"},
 };

@@ -59,6 +59,23 @@ verify 0 "$snp/report.bin" --vek "$snp/vek.der" --chain "$snp/ca_chain.pem" "${a
 verify 1 "$snp/report.bin" --vek "$snp/vek.der" --chain "$snp/ca_chain.pem" "${at[@]}" --nonce c0ffee
 grep -q 'because report.nonce' out.txt || fail "$(cat out.txt)"
 
+# A policy beside it: authentic evidence that says what the policy does not permit is refused.
+cat >no-debugging.txt <<'POLICY'
+version=1.0;
+authorizationrules { [type=="x-ms-sevsnpvm-is-debuggable", value==false] => permit(); };
+issuancerules { };
+POLICY
+verify 0 "$snp/report.bin" --vek "$snp/vek.der" --chain "$snp/ca_chain.pem" "${at[@]}" --policy no-debugging.txt
+debug=$vectors/snp/milan2-gosev-debug
+verify 0 "$debug/report.bin" --vek "$debug/vek.der" --chain "$debug/ca_chain.pem" "${at[@]}"
+verify 1 "$debug/report.bin" --vek "$debug/vek.der" --chain "$debug/ca_chain.pem" "${at[@]}" --policy no-debugging.txt
+grep -q '^  because of the policy: ' out.txt || fail "$(head -n 3 out.txt)"
+verify 1 "$debug/report.bin" --vek "$debug/vek.der" --chain "$debug/ca_chain.pem" "${at[@]}" --policy no-debugging.txt --json
+[[ $(member verdict) == reject && $(member reason) == policy.permit ]] || fail "$(cat out.txt)"
+verify 1 flipped.bin --vek "$snp/vek.der" --chain "$snp/ca_chain.pem" "${at[@]}" --policy no-debugging.txt
+echo 'version=9;' >bad-policy.txt
+unreadable 'bad-policy.txt:1' "$snp/report.bin" --policy bad-policy.txt
+
 # The same bytes in the forms in which they travel.
 od -An -v -tx1 "$snp/report.bin" >report.hex
 base64 "$snp/report.bin" >report.b64
