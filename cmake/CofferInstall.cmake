@@ -71,24 +71,38 @@ foreach(other ${coffer_others})
   endif()
 endforeach()
 
-set(merge_script ${CMAKE_BINARY_DIR}/coffer_host_whole.mri)
-set(merged ${CMAKE_BINARY_DIR}/lib/libcoffer_host.a)
-set(merge_lines "create ${merged}\n")
-foreach(archive ${coffer_archives})
-  string(APPEND merge_lines "addlib $<TARGET_FILE:${archive}>\n")
-endforeach()
-string(APPEND merge_lines "save\nend\n")
-file(GENERATE OUTPUT ${merge_script} CONTENT "${merge_lines}")
-file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
-add_custom_command(OUTPUT ${merged} COMMAND ${CMAKE_COMMAND} -E rm -f ${merged} COMMAND ${CMAKE_AR} -M < ${merge_script}
-                   DEPENDS ${coffer_archives} ${merge_script} COMMENT "Merging libcoffer_host.a" VERBATIM)
-add_custom_target(coffer_host_whole ALL DEPENDS ${merged})
+# coffer_merge(NAME ARCHIVE...): lib/libNAME.a of the archives' members, made by the target NAME_whole.
+function(coffer_merge name)
+  set(script ${CMAKE_BINARY_DIR}/${name}_whole.mri)
+  set(merged ${CMAKE_BINARY_DIR}/lib/lib${name}.a)
+  set(lines "create ${merged}\n")
+  foreach(archive ${ARGN})
+    string(APPEND lines "addlib $<TARGET_FILE:${archive}>\n")
+  endforeach()
+  string(APPEND lines "save\nend\n")
+  file(GENERATE OUTPUT ${script} CONTENT "${lines}")
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/lib)
+  add_custom_command(OUTPUT ${merged} COMMAND ${CMAKE_COMMAND} -E rm -f ${merged} COMMAND ${CMAKE_AR} -M < ${script}
+                     DEPENDS ${ARGN} ${script} COMMENT "Merging lib${name}.a" VERBATIM)
+  add_custom_target(${name}_whole ALL DEPENDS ${merged})
+  install(FILES ${merged} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
+endfunction()
+coffer_merge(coffer_host ${coffer_archives})
+
+# The verifier: Coffer::attest, for programs inside and outside, which need OpenSSL's libcrypto and nothing else.
+set(attest_archives coffer_attest)
+set(attest_others)
+coffer_closure(coffer_attest attest_archives attest_others)
+list(REMOVE_ITEM attest_others nlohmann_json::nlohmann_json)  # headers, of its sources only
+if(NOT attest_others STREQUAL "OpenSSL::Crypto")
+  message(FATAL_ERROR "coffer_attest now needs ${attest_others}: add it to cmake/CofferConfig.cmake.in and here")
+endif()
+coffer_merge(coffer_attest ${attest_archives})
 
 if(TARGET coffer_enclave)
   install(FILES $<TARGET_FILE:coffer_enclave> DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 endif()
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/coffer DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT development)
-install(FILES ${merged} DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT development)
 configure_package_config_file(${CMAKE_SOURCE_DIR}/cmake/CofferConfig.cmake.in ${CMAKE_BINARY_DIR}/CofferConfig.cmake
   INSTALL_DESTINATION ${COFFER_CMAKE_DIR}
   PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)

@@ -44,3 +44,49 @@ expect_status 0 "$COFFER" run --quiet hello/build/hello.enclave --mount data:/da
 expect_output $'Hello, you, from inside.\nVisit 1.'
 expect_status 0 make -s -C hello COFFER="$COFFER" run ARGS=me
 grep -q 'Visit 1' out.txt || fail "make run: $(cat out.txt err.txt)"
+
+# A verifier of quotes, inside and outside, from one source.
+mkdir verifier evidence
+cp "$COFFER_ROOT"/tests/vectors/attestation/dcap/tdx4-phala/{quote.bin,collateral.json} evidence/
+cat >verifier/CMakeLists.txt <<'CMAKE'
+cmake_minimum_required(VERSION 3.25)
+project(verifier LANGUAGES CXX)
+find_package(Coffer REQUIRED COMPONENTS attest)
+add_executable(outside main.cc)
+target_link_libraries(outside PRIVATE Coffer::attest)
+add_executable(inside main.cc)
+target_link_libraries(inside PRIVATE Coffer::attest Coffer::enclave)
+coffer_add_enclave(inside KEY key.pem NEW_KEY CONFIG coffer.toml)
+CMAKE
+printf 'name = "verifier"\nheap_max = "64M"\n[[mounts]]\npath = "/evidence"\nkind = "plain"\n' >verifier/coffer.toml
+cat >verifier/main.cc <<'SOURCE'
+#include <coffer/attest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+static std::string read(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+int main(int, char** argv) {
+  using namespace coffer::attest;
+  const std::string folder = argv[1];
+  const auto collateral = dcap::Collateral::parse(read(folder + "/collateral.json"));
+  if (!collateral) return std::puts(collateral.error().message.c_str()), 2;
+  const std::string quote = read(folder + "/quote.bin");
+  const auto answer = dcap::verify(std::as_bytes(std::span(quote)), *collateral, *parse_iso8601(argv[2]));
+  if (!answer) return std::puts(answer.error().message.c_str()), 2;
+  std::printf("%s %s\n", answer->authentic() ? "accepted" : "refused", std::string(name_of(*answer->tcb_status)).c_str());
+  return answer->authentic() ? 0 : 1;
+}
+SOURCE
+cmake -S verifier -B verifier/build -DCMAKE_PREFIX_PATH="$PWD/moved" >cmake.txt 2>&1 || fail "configuring: $(tail -20 cmake.txt)"
+cmake --build verifier/build >build.txt 2>&1 || fail "building: $(tail -20 build.txt)"
+expect_status 0 verifier/build/outside evidence 2025-07-04T10:16:31Z
+expect_output 'accepted UpToDate'
+expect_status 0 "$COFFER" run --quiet verifier/build/inside.enclave --mount evidence:/evidence -- /evidence 2025-07-04T10:16:31Z
+expect_output 'accepted UpToDate'
+expect_status 1 "$COFFER" run --quiet verifier/build/inside.enclave --mount evidence:/evidence -- /evidence 2026-07-04T10:16:31Z
+expect_output 'refused UpToDate'
