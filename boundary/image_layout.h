@@ -107,5 +107,6 @@ struct ImageLayout {
 };
 inline constexpr std::uint32_t kLayoutAnyEnvironment = 1;
 inline constexpr std::uint32_t kLayoutDynamicCode = 2;  // the program may make memory executable
+inline constexpr std::uint32_t kLayoutSanitized = 4;    // debug images only: ELRANGE begins at kSanitizedBase
 
 }  // namespace coffer::boundary

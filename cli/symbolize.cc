@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -37,6 +38,7 @@ constexpr std::size_t kReportLimit = std::size_t{4} << 20;
 struct Question {
   std::optional<operate::CrashReport> report;
   std::vector<std::uint64_t> addresses;  // relative to the enclave's base
+  std::string text;                      // lines with places in them, to be printed with their names
 };
 
 std::optional<std::uint64_t> parse_address(const std::string& text) {
@@ -48,21 +50,37 @@ std::optional<std::uint64_t> parse_address(const std::string& text) {
   return value;
 }
 
+// A crash report is JSON; anything else is what an enclave wrote.
+Result<Question> read_content(const std::string& name, ByteView bytes) {
+  Question question;
+  const std::string_view content(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::size_t first = content.find_first_not_of(" \t\r\n");
+  if (first == std::string_view::npos || content[first] != '{') {
+    question.text = content;
+    return question;
+  }
+  auto report = operate::parse_crash_report(content);
+  if (!report) return fail(report.error().kind, name + ": " + report.error().message);
+  question.report = std::move(*report);
+  return question;
+}
+
 Result<Question> read_question(const std::vector<std::string>& what) {
+  if (what.size() == 1 && what[0] == "-") {
+    const std::string content((std::istreambuf_iterator<char>(std::cin)), {});
+    return read_content("standard input", std::as_bytes(std::span(content)));
+  }
   Question question;
   for (const std::string& text : what) {
     std::error_code error;
     if (std::filesystem::is_regular_file(text, error) && what.size() == 1) {
       const auto content = read_file(text, kReportLimit);
       if (!content) return std::unexpected(content.error());
-      auto report = operate::parse_crash_report({reinterpret_cast<const char*>(content->data()), content->size()});
-      if (!report) return fail(report.error().kind, text + ": " + report.error().message);
-      question.report = std::move(*report);
-    } else if (const auto address = parse_address(text)) {
-      question.addresses.push_back(*address);
-    } else {
-      return input_error(text + " is neither a crash report nor an address like 0x4f21");
+      return read_content(text, *content);
     }
+    const auto address = parse_address(text);
+    if (!address) return input_error(text + " is neither a report nor an address like 0x4f21");
+    question.addresses.push_back(*address);
   }
   return question;
 }
@@ -187,14 +205,51 @@ void print_text(const Question& question, const Answer& answer) {
   }
 }
 
+// The place in a line like "    #2 0x4f21a".
+std::optional<std::uint64_t> place_in(std::string_view line) {
+  const std::size_t number = line.find_first_not_of(' ');
+  if (number == std::string_view::npos || line[number] != '#') return std::nullopt;
+  const std::size_t space = line.find(' ', number);
+  if (space == std::string_view::npos || space == number + 1 ||
+      line.substr(number + 1, space - number - 1).find_first_not_of("0123456789") != std::string_view::npos) {
+    return std::nullopt;
+  }
+  const std::string_view rest = line.substr(space + 1);
+  return rest.starts_with("0x") ? parse_address(std::string(rest.substr(0, rest.find(' ')))) : std::nullopt;
+}
+
+void print_with_names(std::string_view text, symbols::Symbols& symbols) {
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (const auto place = place_in(line)) {
+      fmt::print("{}{}\n", line.substr(0, line.find("0x")), line_of(symbols.explain(*place)));
+    } else {
+      fmt::print("{}\n", line);
+    }
+  }
+}
+
 int symbolize(const Options& options) {
   auto question = read_question(options.what);
   if (!question) return report(question.error());
   if (question->report) {
     if (auto checked = check_image(options, *question->report); !checked) return report(checked.error());
   }
+  if (!question->text.empty() && options.image.empty()) {
+    return report(
+        fail(ErrorKind::kInput, "--image says where the program stands in the enclave, and is missing").error());
+  }
+  if (!question->text.empty() && options.json) {
+    return report(fail(ErrorKind::kInput, "--json is for crash reports and addresses; leave it out for text").error());
+  }
   auto symbols = load_symbols(options, *question);
   if (!symbols) return report(symbols.error());
+  if (!question->text.empty()) {
+    print_with_names(question->text, **symbols);
+    return 0;
+  }
   const Answer answer = explain(**symbols, *question);
   if (options.json) {
     nlohmann::ordered_json json = {{"frames", nlohmann::ordered_json::array()}, {"functions", answer.functions}};
@@ -214,13 +269,18 @@ void add_symbolize(CLI::App& app, int& status) {
   verb->footer(
       "Examples:\n"
       "  coffer symbolize ~/.local/share/coffer/crashes/2026-11-22T14.03.11.123Z-3f9c2a11be07.json --program hello\n"
-      "  coffer symbolize 0x4f21a --image hello.enclave --program hello\n\n"
+      "  coffer symbolize 0x4f21a --image hello.enclave --program hello\n"
+      "  coffer run hello.enclave 2>&1 | coffer symbolize - --image hello.enclave\n\n"
       "Addresses are relative to the enclave's base, as `coffer run` prints them. PROGRAM is the ELF file that was "
       "signed,\n"
       "with its symbols; compile with -g for files and lines. A report of a debug enclave gives the whole chain of "
       "calls,\n"
-      "one of a production enclave the functions of one page.");
-  verb->add_option("REPORT|ADDRESS", options->what, "A crash report, or addresses in hexadecimal")->required();
+      "one of a production enclave the functions of one page. Any other text (- for standard input) is printed with "
+      "the\n"
+      "names of its places, as the reports of programs that were built with SANITIZE have them.");
+  verb->add_option("REPORT|ADDRESS", options->what,
+                   "A crash report, a text with places in it, or addresses in hexadecimal")
+      ->required();
   verb->add_option("--image", options->image, "The signed image; checked to be the one that crashed")
       ->type_name("X.enclave");
   verb->add_option("--program", options->program,

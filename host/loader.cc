@@ -46,6 +46,13 @@ RungOptions rung_options(const image::CofferImage& image, const LoadOptions& opt
 }
 
 Result<std::unique_ptr<Rung>> make_rung(const image::CofferImage& image, const LoadOptions& options) {
+  const bool sanitized = (image.layout().flags & boundary::kLayoutSanitized) != 0;
+  if (sanitized && !image.debug()) {
+    return refused(
+        "the image looks for memory errors and tells whoever listens what it finds, so it runs as a debug enclave "
+        "only; "
+        "launch it for debugging or sign it with --debug");
+  }
   const RungOptions sizes = rung_options(image, options);
   if (options.rung == RungKind::kProcess) return make_process_rung(sizes);
   if (options.rung == RungKind::kSgx) {

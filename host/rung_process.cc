@@ -79,6 +79,7 @@ class ProcessRung final : public Rung {
     message.ssa_frame_size = p.ssa_frame_size;
     message.a = sizes_.epc_size;
     message.b = sizes_.page_limit;
+    message.c = p.base;
     message.size = p.size;
     message.attributes_flags = p.attributes.flags;
     message.attributes_xfrm = p.attributes.xfrm;

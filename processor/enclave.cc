@@ -26,9 +26,13 @@ T* reserve_table(std::size_t count) {
   return table == MAP_FAILED ? nullptr : static_cast<T*>(table);
 }
 
-// A naturally aligned place for ELRANGE: take twice the size, keep the aligned half.
-void* reserve_elrange(std::uint64_t size) {
+// A naturally aligned place for ELRANGE: take twice the size, keep the aligned half. Or the one that is wanted.
+void* reserve_elrange(std::uint64_t size, std::uint64_t wanted) {
   const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  if (wanted != 0) {
+    void* place = ::mmap(reinterpret_cast<void*>(wanted), size, PROT_NONE, flags | MAP_FIXED_NOREPLACE, -1, 0);
+    return place == MAP_FAILED ? nullptr : place;
+  }
   void* area = ::mmap(nullptr, 2 * size, PROT_NONE, flags, -1, 0);
   if (area == MAP_FAILED) return nullptr;
   const auto begin = reinterpret_cast<std::uintptr_t>(area);
@@ -123,8 +127,14 @@ Result<LeafOutcome> SoftEnclave::ecreate(const sgx::CreateParameters& p, std::ui
   if (config_.host_pages != nullptr) {
     if (base_address % p.size != 0) return general_protection();
     epc_.memory().follow(config_.host_pages, base_address);
-  } else if (void* elrange = reserve_elrange(p.size); elrange != nullptr) {
+  } else if (p.base % p.size != 0) {
+    return general_protection();
+  } else if (void* elrange = reserve_elrange(p.size, p.base); elrange != nullptr) {
     base_address = reinterpret_cast<std::uint64_t>(elrange);
+  } else if (p.base != 0) {
+    return input_error(
+        "the addresses that an image with SANITIZE needs are taken in this process: run one such enclave at a time, "
+        "or with COFFER_RUNG=process");
   } else {
     return fail(ErrorKind::kSystem, "no room for an enclave of " + std::to_string(p.size) +
                                         " bytes in this process's address space (ulimit -v?)");

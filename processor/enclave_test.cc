@@ -56,6 +56,29 @@ TEST(Ecreate, SizeMustBeAPowerOfTwoOfAtLeastTwoPages) {
   }
 }
 
+TEST(Ecreate, StandsWhereItIsToldTo) {
+  constexpr std::uint64_t kPlace = std::uint64_t{1} << 45;  // far from where Linux puts anything
+  const auto make = [] {
+    auto made = SoftEnclave::make({.epc_size = 16 * kPageSize, .want_secret_memory = false}, testing::test_vault());
+    EXPECT_TRUE(made);
+    return std::move(*made);
+  };
+  auto p = good();
+  p.base = kPlace;
+  const auto first = make();
+  const auto created = first->ecreate(p);
+  ASSERT_TRUE(created) << created.error().message;
+  EXPECT_EQ(created->fault, Fault::kNone);
+  EXPECT_EQ(first->base(), kPlace);
+  // Only one can stand there, and the other is not put elsewhere.
+  const auto second = make();
+  const auto refused = second->ecreate(p);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("are taken in this process"), std::string::npos);
+  p.base = kPlace + kPageSize;
+  EXPECT_EQ(ecreate(p), Fault::kGeneralProtection) << "no multiple of its size";
+}
+
 TEST(Ecreate, SsaFrameMustHoldTheState) {
   auto p = good();
   p.ssa_frame_size = 0;

@@ -19,6 +19,7 @@ struct CreateParameters {
   // With KSS: what whoever starts the enclave tells it. Not measured; in its reports and, where it asks, in its keys.
   Bytes<64> config_id{};
   std::uint16_t config_svn = 0;
+  std::uint64_t base = 0;  // of ELRANGE, a multiple of its size; 0: wherever there is room. Not measured.
 };
 
 // Which of a page's sixteen 256-byte chunks EEXTEND covers; bit i is the chunk at offset 256 * i.

@@ -71,8 +71,19 @@ Driver::~Driver() {
   if (base_ != 0) ::munmap(reinterpret_cast<void*>(base_), size_);
 }
 
-// Addresses that begin at a multiple of their size, as an enclave's must.
-Result<void> Driver::reserve(std::uint64_t size) {
+// Addresses that begin at a multiple of their size, as an enclave's must; or those that are wanted.
+Result<void> Driver::reserve(std::uint64_t size, std::uint64_t wanted) {
+  if (wanted != 0) {
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    void* place = ::mmap(reinterpret_cast<void*>(wanted), size, PROT_NONE, kFlags, -1, 0);
+    if (place == MAP_FAILED) {
+      return input_error(
+          "the addresses that an image with SANITIZE needs are taken in this process: run one such enclave at a time");
+    }
+    base_ = wanted;
+    size_ = size;
+    return {};
+  }
   void* area = ::mmap(nullptr, 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (area == MAP_FAILED) return system_error("no room for an enclave of " + std::to_string(size) + " bytes", errno);
   const auto begin = reinterpret_cast<std::uint64_t>(area);
@@ -86,7 +97,7 @@ Result<void> Driver::reserve(std::uint64_t size) {
 }
 
 Result<void> Driver::create(const sgx::CreateParameters& parameters) {
-  if (auto reserved = reserve(parameters.size); !reserved) return reserved;
+  if (auto reserved = reserve(parameters.size, parameters.base); !reserved) return reserved;
   void* staging = ::mmap(nullptr, kStagingSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (staging == MAP_FAILED) return system_error("no memory to load the image through", errno);
   staging_ = static_cast<std::byte*>(staging);

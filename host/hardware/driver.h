@@ -54,7 +54,7 @@ class Driver {
     int protection = 0;
   };
   explicit Driver(FileDescriptor device, bool emulated) : device_(std::move(device)), emulated_(emulated) {}
-  [[nodiscard]] Result<void> reserve(std::uint64_t size);
+  [[nodiscard]] Result<void> reserve(std::uint64_t size, std::uint64_t wanted);
   [[nodiscard]] Result<void> add_piece(std::uint64_t offset, const sgx::Secinfo& secinfo, ByteView content,
                                        bool measure);
   // Whether these are pages of ELRANGE; one that is not is nobody's to ask for.

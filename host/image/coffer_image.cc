@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "boundary/sanitized.h"
 
 namespace coffer::image {
 namespace {
@@ -37,7 +38,8 @@ sgx::CreateParameters CofferImage::parameters() const {
   return {.size = header_.enclave_size,
           .ssa_frame_size = header_.ssa_frame_size,
           .misc_select = header_.misc_select,
-          .attributes = header_.attributes};
+          .attributes = header_.attributes,
+          .base = (layout_.flags & boundary::kLayoutSanitized) != 0 ? boundary::kSanitizedBase : 0};
 }
 
 Result<void> CofferImage::launch_as_debug() {

@@ -175,8 +175,9 @@ Result<void> CofferImage::Parser::layout() {
       layout->layout_size != sizeof(boundary::ImageLayout) + layout->blob_size) {
     return damaged(fmt::format("the layout's {:#x} bytes of tables do not fit its pages", layout->blob_size));
   }
-  if ((layout->flags & ~(boundary::kLayoutAnyEnvironment | boundary::kLayoutDynamicCode)) != 0 ||
-      layout->reserved1 != 0) {
+  constexpr std::uint32_t kKnown =
+      boundary::kLayoutAnyEnvironment | boundary::kLayoutDynamicCode | boundary::kLayoutSanitized;
+  if ((layout->flags & ~kKnown) != 0 || layout->reserved1 != 0) {
     return damaged("the layout sets reserved flags");
   }
   if ((layout->flags & boundary::kLayoutAnyEnvironment) != 0 && !image_.debug()) {

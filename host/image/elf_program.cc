@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "boundary/sanitized.h"
 #include "sgx/arch.h"
 
 namespace coffer::image {
@@ -55,6 +56,7 @@ class ElfProgram::Parser {
   Result<void> load(const Elf64_Phdr& header);
   Result<void> check_segments();
   Result<void> check_entry();
+  void notes(const Elf64_Phdr& header);
   void sections();
   void symbols(const Elf64_Shdr& table);
   void relocations(const Elf64_Shdr& table);
@@ -101,6 +103,7 @@ Result<void> ElfProgram::Parser::program_headers() {
           "is dynamically linked; link it statically with -static-pie (with CMake: target_link_options(... "
           "-static-pie))");
     }
+    if (header->p_type == PT_NOTE) notes(*header);
     if (header->p_type != PT_LOAD || header->p_memsz == 0) continue;
     if (auto loaded = load(*header); !loaded) return loaded;
   }
@@ -137,6 +140,25 @@ Result<void> ElfProgram::Parser::load(const Elf64_Phdr& header) {
     program_.header_count_ = header_.e_phnum;
   }
   return {};
+}
+
+void ElfProgram::Parser::notes(const Elf64_Phdr& header) {
+  if (!range_fits(header.p_offset, header.p_filesz, file_.size())) return;
+  // Name and contents each fill whole words, or eight bytes where the segment says so.
+  const std::uint64_t unit = header.p_align == 8 ? 8 : 4;
+  const auto padded = [unit](std::uint64_t size) { return (size + unit - 1) / unit * unit; };
+  const std::string_view wanted(boundary::kSanitizerNoteName, sizeof(boundary::kSanitizerNoteName));
+  const std::uint64_t end = header.p_offset + header.p_filesz;
+  for (std::uint64_t place = header.p_offset; end - place >= sizeof(Elf64_Nhdr);) {
+    const Elf64_Nhdr note = *at<Elf64_Nhdr>(place);
+    const std::uint64_t name = place + sizeof(Elf64_Nhdr);
+    if (!range_fits(name, note.n_namesz, end)) return;
+    const std::string_view text(reinterpret_cast<const char*>(file_.data() + name), note.n_namesz);
+    if (text == wanted && note.n_type == boundary::kSanitizerNoteType) program_.sanitized_ = true;
+    const std::uint64_t whole = padded(sizeof(Elf64_Nhdr) + note.n_namesz) + padded(note.n_descsz);
+    if (!range_fits(place, whole, end)) return;
+    place += whole;
+  }
 }
 
 Result<void> ElfProgram::Parser::check_segments() {

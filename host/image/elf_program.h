@@ -55,6 +55,8 @@ class ElfProgram {
     ByteView code;
   };
   [[nodiscard]] std::span<const TextRange> text() const { return text_; }
+  // The program carries the run-time library that looks for memory errors (boundary/sanitized.h).
+  [[nodiscard]] bool sanitized() const { return sanitized_; }
   // False where the file has no section table: then symbols and relocations are not known either.
   [[nodiscard]] bool has_sections() const { return has_sections_; }
   // The contents at [address, ...) up to the end of the segment's file part; empty where there are none.
@@ -66,7 +68,7 @@ class ElfProgram {
 
   std::uint64_t entry_ = 0, headers_address_ = 0;
   std::uint32_t header_count_ = 0;
-  bool has_sections_ = false;
+  bool has_sections_ = false, sanitized_ = false;
   std::vector<ElfSegment> segments_;
   std::vector<ElfSymbol> symbols_;
   std::vector<std::uint64_t> relocation_targets_;

@@ -234,7 +234,8 @@ void LayoutBuilder::write_blob() {
   const Settings& settings = input_.settings;
   blob_.clear();
   layout_.flags = (settings.environment_any ? boundary::kLayoutAnyEnvironment : 0U) |
-                  (settings.dynamic_code ? boundary::kLayoutDynamicCode : 0U);
+                  (settings.dynamic_code ? boundary::kLayoutDynamicCode : 0U) |
+                  (program_.sanitized() ? boundary::kLayoutSanitized : 0U);
 
   for (std::size_t i = 0; i < files_.size(); ++i) {
     files_[i].path_offset = append_to_blob(bytes_of_text(input_.files[i].path), 1);

@@ -127,6 +127,12 @@ Result<UnsignedImage> build_image(const SignInput& input) {
   if (program->header_count() == 0) {
     return input_error(input.program_name + ": its program headers are not loaded; link with the default script");
   }
+  if (program->sanitized() && !input.settings.debug && !input.settings.debug_at_launch) {
+    return input_error(
+        input.program_name +
+        ": looks for memory errors and tells whoever listens what it finds, which a production image must "
+        "not; sign with --debug, or build without SANITIZE");
+  }
   LayoutBuilder layout(input, *kernel, *program);
   if (auto built = layout.build(); !built) return std::unexpected(built.error());
 

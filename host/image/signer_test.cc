@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "boundary/sanitized.h"
 #include "host/image/coffer_image.h"
 #include "host/image/elf_program.h"
 #include "host/image/testing/fixtures.h"
@@ -178,6 +179,32 @@ TEST(Signer, LeavesDebugToTheLaunchWhereToldTo) {
   ASSERT_TRUE(fixed);
   EXPECT_FALSE(fixed->launch_as_debug());
   EXPECT_FALSE(fixed->debug());
+}
+
+// A program that looks for memory errors tells what it finds: never from a production image.
+TEST(Signer, WhatLooksForMemoryErrorsIsForDebugEnclaves) {
+  const auto production = testing::build("image_test_sanitized");
+  ASSERT_FALSE(production);
+  EXPECT_EQ(production.error().kind, ErrorKind::kInput);
+  EXPECT_THAT(production.error().message, HasSubstr("image_test_sanitized: looks for memory errors"));
+
+  Settings settings;
+  settings.debug = true;
+  const auto debug = testing::build("image_test_sanitized", settings);
+  ASSERT_TRUE(debug) << debug.error().message;
+  const auto image = CofferImage::parse(debug->file, "debug");
+  ASSERT_TRUE(image);
+  EXPECT_EQ(image->layout().flags, boundary::kLayoutSanitized);
+  EXPECT_EQ(image->parameters().base, boundary::kSanitizedBase);
+  EXPECT_EQ(image->parameters().base % image->parameters().size, 0u);
+  // Its shadow has room in its heap.
+  const auto& layout = image->layout();
+  EXPECT_LT(layout.heap_offset, boundary::kSanitizedShadow);
+  EXPECT_GT(layout.heap_offset + layout.heap_size, boundary::kSanitizedShadow + layout.size / 8);
+
+  const auto other = testing::build("image_test_tiny", settings);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(CofferImage::parse(other->file, "other")->parameters().base, 0u);
 }
 
 TEST(Signer, ASignatureMadeElsewhereIsCheckedAndFits) {

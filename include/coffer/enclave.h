@@ -18,7 +18,7 @@ namespace detail {
 
 inline constexpr long kReport = 0xf001, kSealKey = 0xf002, kNextCall = 0xf003, kTargetInfo = 0xf004, kGetKey = 0xf005,
                       kCounter = 0xf006, kHostCall = 0xf007, kNestedReturn = 0xf008, kCallInput = 0xf009,
-                      kSharedMemory = 0xf00a, kRanges = 0xf00b, kDebuggerFrames = 0xf00c;
+                      kSharedMemory = 0xf00a, kRanges = 0xf00b, kDebuggerFrames = 0xf00c, kThreads = 0xf00d;
 
 inline long enclave_call(long number, long a = 0, long b = 0, long c = 0, long d = 0) {
   long result;

@@ -106,7 +106,8 @@ ControlAnswer Control::create(const ControlMessage& message) {
                                    .ssa_frame_size = message.ssa_frame_size,
                                    .misc_select = message.misc_select,
                                    .attributes = {message.attributes_flags, message.attributes_xfrm},
-                                   .config_svn = static_cast<std::uint16_t>(message.config_svn)};
+                                   .config_svn = static_cast<std::uint16_t>(message.config_svn),
+                                   .base = message.c};
   std::ranges::copy(message.config_id, parameters.config_id.begin());
   auto created = (*made)->ecreate(parameters);
   if (!created) return failed(created.error().message);

@@ -244,6 +244,11 @@ void AddressSpace::note_change() { state_->changes.fetch_add(1, std::memory_orde
 
 std::uint64_t AddressSpace::changes() const { return state_->changes.load(std::memory_order_acquire); }
 
+bool AddressSpace::is_committed(std::uintptr_t address) const {
+  const Lock guard(state_->lock);
+  return state_->committed.is_committed(state_->page_of(address));
+}
+
 bool AddressSpace::owns(std::uintptr_t address, std::size_t size) const {
   const std::uintptr_t range_size = std::uintptr_t{state_->end} * kPageSize;
   return address >= state_->base && address - state_->base <= range_size &&

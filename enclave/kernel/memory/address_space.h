@@ -88,6 +88,9 @@ class AddressSpace {
   // The range belongs to this object (mapped or not).
   [[nodiscard]] bool owns(std::uintptr_t address, std::size_t size) const;
 
+  // Whether the page at `address`, which belongs to this object, is committed (mincore).
+  [[nodiscard]] bool is_committed(std::uintptr_t address) const;
+
   // Zeroed committed pages for the kernel itself, from the top of the range; the calls above cannot touch them. nullptr
   // where there is no room or no EPC. `size` is rounded up to pages. release_kernel() zeroes them and gives them back.
   [[nodiscard]] void* map_kernel(std::size_t size);

@@ -48,6 +48,16 @@ class AddressSpaceTest : public testing::Test {
   static int error_of(const AddressSpace::Expected<std::uintptr_t>& result) { return result ? 0 : result.error(); }
 };
 
+TEST_F(AddressSpaceTest, TellsWhichPagesWereTouched) {
+  const auto address = map(64);
+  EXPECT_FALSE(space_.is_committed(address));
+  fill(address + 20 * kPage, 2 * kPage, 1);
+  EXPECT_FALSE(space_.is_committed(address + 19 * kPage));
+  EXPECT_TRUE(space_.is_committed(address + 20 * kPage));
+  EXPECT_TRUE(space_.is_committed(address + 21 * kPage));
+  EXPECT_FALSE(space_.is_committed(address + 22 * kPage));
+}
+
 TEST_F(AddressSpaceTest, MapsZeroedPagesOnDemand) {
   const auto used = pages_.pages_used.load();
   const auto address = map(100);

@@ -191,6 +191,32 @@ std::int64_t sys_debugger_frames(const Arguments& c) {
   return put_user(c.a[0], address) ? 0 : -EFAULT;
 }
 
+// What the threads of a DEBUG enclave have in their registers, for whoever looks for pointers (enclave/sdk/sanitizer/).
+struct ThreadRegisters {
+  std::uint64_t thread_id, rsp;  // rsp 0: the thread is not in a system call, and its registers are its own
+  std::uint64_t kept[6];         // RBX, RBP, R12 to R15
+};
+
+std::int64_t sys_threads(const Arguments& c) {
+  if (!is_debug_enclave()) return -EPERM;
+  std::uint64_t count = 0;
+  for (std::uint32_t i = 0; i + boundary::kServiceThreads < layout().thread_count; ++i) {
+    const ThreadControl& thread = thread_block(i);
+    if (thread.state.load() == ThreadState::kFree || &thread == &current_thread()) continue;
+    ThreadRegisters registers{.thread_id = thread.thread_id, .rsp = 0, .kept = {}};
+    // The frame stands on a kernel stack, which is there for good; what it holds may be over while it is read, so
+    // whoever asks takes it for a hint.
+    const SyscallFrame* frame = __atomic_load_n(&thread.frame, __ATOMIC_ACQUIRE);
+    if (frame != nullptr) {
+      registers = {
+          thread.thread_id, frame->rsp, {frame->rbx, frame->rbp, frame->r12, frame->r13, frame->r14, frame->r15}};
+    }
+    if (count < c.a[1] && !put_user(c.a[0] + count * sizeof(registers), registers)) return -EFAULT;
+    ++count;
+  }
+  return static_cast<std::int64_t>(count);
+}
+
 constexpr SyscallEntry kTable[] = {
     {0xf003, "coffer_next_call", "previous, next", sys_next_call,
      "index: any; buffers: must lie in host memory; size: bounded by the caller's room"},
@@ -203,6 +229,7 @@ constexpr SyscallEntry kTable[] = {
      "address: must lie in host memory, with the whole size; or an error"},
     {0xf00b, "coffer_ranges", "ranges", sys_ranges, ""},
     {0xf00c, "coffer_debugger_frames", "address", sys_debugger_frames, ""},
+    {0xf00d, "coffer_threads", "registers, count", sys_threads, ""},
 };
 
 }  // namespace

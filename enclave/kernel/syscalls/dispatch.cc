@@ -96,6 +96,8 @@ extern "C" void coffer_syscall(SyscallFrame* frame) {
   if (result == -EPIPE) signals::note_broken_pipe(number, arguments);
   if (thread.sleep_deadline != 0) thread.sleep_deadline = 0;
   frame->rax = static_cast<std::uint64_t>(result);
+  // A call of the host's is waited for behind this, with the registers of the call that waits.
+  if (thread.call_leaves == 0) thread.frame = nullptr;
 }
 
 bool user_range(std::uint64_t address, std::uint64_t size, bool write) {

@@ -105,7 +105,8 @@ std::int64_t sys_mmap(const Arguments& c) {
   }
   if ((flags & MAP_ANONYMOUS) == 0) return map_file(c, protection, flags);
   const auto mapped = address_space().map(c.a[0], c.a[1], protection, flags);
-  if (mapped && (protection & PROT_WRITE) != 0) commit_early(*mapped, round_to_page(c.a[1]));
+  const bool sparse = (flags & MAP_NORESERVE) != 0;  // far more than will be touched
+  if (mapped && !sparse && (protection & PROT_WRITE) != 0) commit_early(*mapped, round_to_page(c.a[1]));
   return answer(mapped);
 }
 
@@ -174,7 +175,9 @@ std::int64_t sys_mincore(const Arguments& c) {
   if (c.a[0] % 4096 != 0) return -EINVAL;
   const UserBytes out = user_bytes(c.a[2], pages, true);
   if (!out.ok || !address_space().owns(c.a[0], c.a[1])) return out.ok ? -ENOMEM : -EFAULT;
-  for (std::byte& b : out.bytes) b = std::byte{1};
+  for (std::uint64_t page = 0; page < pages; ++page) {
+    out.bytes[page] = static_cast<std::byte>(address_space().is_committed(c.a[0] + page * 4096) ? 1 : 0);
+  }
   return 0;
 }
 
