@@ -450,7 +450,7 @@ snippet docs/sdk/debugging.md by-hand.sh >by-hand.sh
 (cd by-hand && PREFIX=$OLDPWD/prefix PATH=$OLDPWD/prefix/bin:$PATH bash -e ../by-hand.sh) >build.txt 2>&1 ||
   fail "by hand: $(cat build.txt)"
 # Numbers, and folders before file names, are other ones each time.
-shape() { sed -E 's/\(enclave offset 0x[0-9a-f]+\)/(enclave offset N)/; s/0x[0-9a-f]+/N/g; s/:[0-9]+$/:N/; s/at [^ ]*inside\.cc/at inside.cc/'; }
+shape() { sed -E 's/__libc_start_main_impl/__libc_start_main/; s/\(enclave offset 0x[0-9a-f]+\)/(enclave offset N)/; s/0x[0-9a-f]+/N/g; s/:[0-9]+$/:N/; s/at [^ ]*inside\.cc/at inside.cc/'; }
 snippet docs/sdk/debugging.md sanitized.txt >shown.txt
 command=$(sed -n '1s/^\$ //p' shown.txt)
 for folder in shown-build by-hand; do
