@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "attest/core/json_text.h"
 #include "attest/core/strict_json.h"
@@ -210,16 +211,22 @@ ValueRef sort(Evaluator& evaluator, const Arguments& arguments) {
   Value::Array values = *arguments[0]->as<Value::Array>();
   if (!comparable(values)) return evaluator.fail("sort() of a list that is neither all numbers nor all strings");
   if (!pay_for_sorting(evaluator, values.size())) return arguments[0];
-  std::ranges::stable_sort(values, [](const ValueRef& a, const ValueRef& b) { return less(*a, *b); });
+  std::ranges::sort(values, [](const ValueRef& a, const ValueRef& b) { return less(*a, *b); });
   return evaluator.make(std::move(values));
 }
 
 ValueRef sort_by(Evaluator& evaluator, const Arguments& arguments) {
   std::vector<std::pair<ValueRef, ValueRef>> keyed;
   if (!keys_by(evaluator, arguments, keyed) || !pay_for_sorting(evaluator, keyed.size())) return arguments[0];
-  std::ranges::stable_sort(keyed, [](const auto& a, const auto& b) { return less(*a.first, *b.first); });
+  // Equal keys keep their order. (The library's stable sort is deprecated inside, which clang says.)
+  std::vector<std::size_t> order(keyed.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, [&keyed](std::size_t a, std::size_t b) {
+    if (less(*keyed[a].first, *keyed[b].first)) return true;
+    return a < b && !less(*keyed[b].first, *keyed[a].first);
+  });
   Value::Array values;
-  for (const auto& [key, value] : keyed) values.push_back(value);
+  for (const std::size_t place : order) values.push_back(keyed[place].second);
   return evaluator.make(std::move(values));
 }
 
