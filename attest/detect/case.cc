@@ -70,7 +70,7 @@ class Case {
 
   [[nodiscard]] bool is_decided_difference(const Answered& answered) const;
   Answered verify();
-  Answered verify_parts(EvidenceParts parts);
+  Answered verify_parts(const EvidenceParts& parts);
   Answered verify_dcap_quote();
   Answered verify_report();
   Answered verify_tpm_quote();
@@ -123,7 +123,7 @@ Answered Case::verify_dcap_quote() {
   return authentic(dcap::verify(file("quote.bin"), *collateral, at_));
 }
 
-Answered Case::verify_parts(EvidenceParts parts) {
+Answered Case::verify_parts(const EvidenceParts& parts) {
   auto answer = verify_evidence(parts, roots_, at_);
   if (!answer) return {std::unexpected(answer.error()), false};
   return {std::move(answer->verification), answer->accepted};
@@ -235,7 +235,9 @@ std::string difference(const std::string& name, const Json& expected, const Json
   if (expected.is_object() && got.is_object()) {
     for (const auto& [member, value] : expected.items()) {
       const auto found = got.find(member);
-      auto inner = difference(name + "." + member, value, found != got.end() ? *found : Json());
+      std::string path = name;
+      path.append(".").append(member);
+      auto inner = difference(path, value, found != got.end() ? *found : Json());
       if (!inner.empty()) return inner;
     }
     if (expected.size() == got.size()) return {};
@@ -246,7 +248,7 @@ std::string difference(const std::string& name, const Json& expected, const Json
 std::string Case::compare_log(const Json& claims) const {
   if (const auto events = expect_.find("events"); events != expect_.end()) {
     const auto got = claims.find("event_count");
-    const std::string differs = difference("events", *events, got != claims.end() ? *got : Json());
+    std::string differs = difference("events", *events, got != claims.end() ? *got : Json());
     if (!differs.empty()) return differs;
   }
   // Banks that a case does not list were not replayed by whoever wrote it.
