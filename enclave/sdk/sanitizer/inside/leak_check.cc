@@ -22,7 +22,7 @@ constexpr std::uintptr_t kPage = 4096;
 constexpr std::size_t kMostRoots = 64;
 
 struct Range {
-  std::uintptr_t begin, end;
+  std::uintptr_t begin = 0, end = 0;
 };
 // __lsan_register_root_region().
 constinit std::array<Range, kMostRoots> regions;

@@ -46,7 +46,15 @@ const char* kind_of(Poison poison) {
 Poison reason(std::uintptr_t bad) {
   const auto here = static_cast<std::int8_t>(shadow.at(bad));
   const std::uintptr_t next = bad / kGranule * kGranule + kGranule;
-  return static_cast<Poison>(here > 0 && shadow.covers(next) ? shadow.at(next) : static_cast<std::uint8_t>(here));
+  const std::uint8_t byte = here > 0 && shadow.covers(next) ? shadow.at(next) : shadow.at(bad);
+  constexpr Poison kAll[] = {Poison::kAllocaLeft,  Poison::kAllocaRight,     Poison::kStackLeft,
+                             Poison::kStackMiddle, Poison::kStackRight,      Poison::kStackAfterReturn,
+                             Poison::kUser,        Poison::kStackAfterScope, Poison::kGlobal,
+                             Poison::kHeap,        Poison::kContainer,       Poison::kFreed};
+  for (const Poison one : kAll) {
+    if (static_cast<std::uint8_t>(one) == byte) return one;
+  }
+  return Poison::kNone;
 }
 
 void print(Text& text, std::span<const std::uint32_t> stack) {
