@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/symbolize.h"
+#include "cli/up.h"
 #include "cli/verbs.h"
 
 namespace coffer::cli {
@@ -61,6 +62,9 @@ void add_verbs(CLI::App& app, int& status) {
 #endif
 #ifdef COFFER_VERB_token
   add_token(app, status);
+#endif
+#ifdef COFFER_VERB_up
+  add_up(app, status);
 #endif
   add_ps(app, status);
   add_top(app, status);

@@ -65,6 +65,7 @@ struct ServiceHost::State {
   void stop();
   CallResult serve(const HostCall& call);
   Result<std::vector<std::byte>> file(const std::string& name) const;
+  std::vector<std::byte> index() const;
 };
 
 CallResult ServiceHost::State::serve(const HostCall& call) {
@@ -92,12 +93,24 @@ CallResult ServiceHost::State::serve(const HostCall& call) {
   return {.status = kRefused};
 }
 
+// The names of what is there, one a line.
+std::vector<std::byte> ServiceHost::State::index() const {
+  std::string names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options.files, error)) {
+    if (entry.is_regular_file(error)) names += entry.path().filename().string() + "\n";
+  }
+  const auto bytes = std::as_bytes(std::span(names));
+  return {bytes.begin(), bytes.end()};
+}
+
 // Of the folder itself: the enclave has no business elsewhere.
 Result<std::vector<std::byte>> ServiceHost::State::file(const std::string& name) const {
   if (options.files.empty() || name.empty() || name.starts_with('.') || name.find('/') != std::string::npos ||
       name.find('\0') != std::string::npos) {
     return input_error("there is no such file");
   }
+  if (name == "index") return index();
   return read_file(options.files / name, kMostFile);
 }
 

@@ -23,7 +23,7 @@ enum class Order : std::uint64_t {
 enum class HostRequest : std::uint64_t {
   kBlobGet = 1,    // in: name; out: the blob. Status: its size, which may be larger than the room; kNoBlob
   kBlobApply = 2,  // in: a batch (blob_batch.h): all of it or nothing, on the disk when it returns. Status 0
-  kFile = 3,       // in: name of a file of the configured folder; out: its bytes. As kBlobGet
+  kFile = 3,       // in: name of a file of the configured folder ("index": the names of all); out: its bytes
 };
 
 inline constexpr std::int64_t kNotConfigured = -1, kRefused = -2, kNoRoom = -3, kFailed = -4;
