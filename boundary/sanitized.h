@@ -10,6 +10,17 @@
 namespace coffer::boundary {
 
 inline constexpr std::uint64_t kSanitizedBase = 0x2000'0000'0000;
+// As large as an enclave can be.
+inline constexpr std::uint64_t kSanitizedMostSize = std::uint64_t{1} << 40;
+
+// Whether memory at a place that somebody draws by lot would be in such an enclave's way.
+constexpr bool in_way_of_sanitized(std::uint64_t address, std::uint64_t size) {
+  return address < kSanitizedBase + kSanitizedMostSize && address + size > kSanitizedBase;
+}
+static_assert(!in_way_of_sanitized(kSanitizedBase - 4096, 4096) && in_way_of_sanitized(kSanitizedBase - 4096, 4097));
+static_assert(in_way_of_sanitized(kSanitizedBase + kSanitizedMostSize - 1, 1) &&
+              !in_way_of_sanitized(kSanitizedBase + kSanitizedMostSize, 4096));
+
 // From the enclave's base: behind images of usual size, in the first half of the heap's addresses (16 GiB at least),
 // which brk() has for itself.
 inline constexpr std::uint64_t kSanitizedShadow = 0x1'0000'0000;

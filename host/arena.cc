@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <random>
 
+#include "boundary/sanitized.h"
+
 namespace coffer::host {
 
 namespace {
@@ -27,6 +29,7 @@ void* map_somewhere(int fd, std::uint64_t size) {
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::uint64_t pick = std::uint64_t{random()} << 32 | random();
     const std::uint64_t address = (kLowest + pick % (kHighest - kLowest)) & ~(kAlignment - 1);
+    if (boundary::in_way_of_sanitized(address, size)) continue;
     void* wanted = reinterpret_cast<void*>(address);
     void* got = ::mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
     if (got == wanted) return got;

@@ -84,7 +84,7 @@ void add_threads(LeakSearch& search, const Program& program) {
     known = coffer::detail::enclave_call(coffer::detail::kThreads, coffer::detail::address(registers),
                                          static_cast<long>(kMostThreads));
   }
-  const auto count = known < 0 ? 0 : std::min(static_cast<std::size_t>(known), kMostThreads);
+  const auto count = registers == nullptr || known < 0 ? 0 : std::min(static_cast<std::size_t>(known), kMostThreads);
   const auto self = static_cast<std::uint32_t>(gettid());
   for (const ThreadRecord& thread : threads) {
     const std::uint32_t id = thread.id.load();
