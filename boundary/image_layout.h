@@ -106,7 +106,8 @@ struct ImageLayout {
   std::uint32_t working_directory_offset = 0, working_directory_size = 0;
 };
 inline constexpr std::uint32_t kLayoutAnyEnvironment = 1;
-inline constexpr std::uint32_t kLayoutDynamicCode = 2;  // the program may make memory executable
-inline constexpr std::uint32_t kLayoutSanitized = 4;    // debug images only: ELRANGE begins at kSanitizedBase
+inline constexpr std::uint32_t kLayoutDynamicCode = 2;     // the program may make memory executable
+inline constexpr std::uint32_t kLayoutSanitized = 4;       // debug images only: ELRANGE begins at kSanitizedBase
+inline constexpr std::uint32_t kLayoutHostReportData = 8;  // the host may choose report data: boundary/attestation.h
 
 }  // namespace coffer::boundary

@@ -81,6 +81,15 @@ void add_verbs(CLI::App& app, int& status) {
 #ifdef COFFER_VERB_seal
   add_seal(app, status);
 #endif
+#ifdef COFFER_VERB_platform
+  add_platform(app, status);
+#endif
+#ifdef COFFER_VERB_quote
+  add_quote(app, status);
+#endif
+#ifdef COFFER_VERB_collateral
+  add_collateral(app, status);
+#endif
 #ifdef COFFER_VERB_emulate
   add_emulate(app, status);
 #endif

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +25,7 @@
 #include "host/operate/client.h"
 #include "host/operate/places.h"
 #include "host/operate/registry.h"
+#include "node/quoting/quoter.h"
 
 namespace coffer::cli {
 namespace {
@@ -40,7 +43,8 @@ struct Options {
   std::uint16_t config_svn = 0;
   bool no_network = false;
   std::string name;
-  std::string counters;  // a file for them
+  std::string counters;       // a file for them
+  std::string attest_output;  // a file for the quote over the output
   bool no_fast_paths = false;
   bool quiet = false;
   bool detach = false;
@@ -177,18 +181,46 @@ Result<ExitStatus> run_program(Enclave& enclave, const Options& options, const R
   return enclave.wait();
 }
 
-int run_enclave(const Options& options, const LoadOptions& load, const RunOptions& run,
-                const std::function<void()>& begun) {
+// The quoting enclave, and what the program's report is to be made for.
+Result<node::Quoter> prepare_quote(RunOptions& run) {
+  auto quoter = node::Quoter::start();
+  if (!quoter) return quoter;
+  const auto target = quoter->target();
+  if (!target) return std::unexpected(target.error());
+  run.attestation.emplace();
+  std::memcpy(run.attestation->target.data(), &*target, sizeof(*target));
+  return quoter;
+}
+
+Result<void> write_quote(node::Quoter& quoter, const ExitStatus& status, const std::string& file) {
+  sgx::Report made;
+  if (status.attestation.size() != sizeof(made)) {
+    return fail(ErrorKind::kSystem,
+                "--attest-output: there is no report on the output; the program died, or wrote to its very end");
+  }
+  std::memcpy(&made, status.attestation.data(), sizeof(made));
+  const auto quote = quoter.quote(made);
+  if (!quote) return std::unexpected(quote.error());
+  return write_file_atomically(file, *quote);
+}
+
+int run_enclave(const Options& options, const LoadOptions& load, RunOptions run, const std::function<void()>& begun) {
   // Before any thread is made: all of them leave signals to the one that passes them on.
   SignalPassing signals;
   operate::announce_command();
   ExitStatus status;
-  int kept_counters = 0;
+  int kept = 0;
   {
     auto enclave = Enclave::load(options.image, load);
     if (!enclave) return report(enclave.error());
     if (!options.quiet) {
       for (const std::string& line : enclave->missing_protections()) note(line);
+    }
+    std::optional<node::Quoter> quoter;
+    if (!options.attest_output.empty()) {
+      auto started = prepare_quote(run);
+      if (!started) return report(started.error());
+      quoter.emplace(std::move(*started));
     }
     signals.pass_to(*enclave);
     auto ended = run_program(*enclave, options, run, begun);
@@ -200,12 +232,16 @@ int run_enclave(const Options& options, const LoadOptions& load, const RunOption
     } else {
       status = *ended;
     }
+    if (quoter && status.signal == 0) {
+      const auto written = write_quote(*quoter, status, options.attest_output);
+      if (!written) kept = report(written.error());
+    }
     if (!options.counters.empty()) {
-      if (auto kept = keep_counters(options.counters, *enclave); !kept) kept_counters = report(kept.error());
+      if (auto counted = keep_counters(options.counters, *enclave); !counted) kept = report(counted.error());
     }
   }
   if (status.signal != 0) die_likewise(status);
-  return kept_counters != 0 && status.code == 0 ? kept_counters : status.code;
+  return kept != 0 && status.code == 0 ? kept : status.code;
 }
 
 // Names that were chosen are unlike those of others that run.
@@ -281,6 +317,10 @@ void add_run(CLI::App& app, int& status) {
   run->add_option("--name", options->name, "what `coffer ps` calls it (default: the program's name)");
   run->add_option("--counters", options->counters,
                   "when the program has ended, write what it did, as `coffer ps --json` counts it, to this file");
+  run->add_option(
+         "--attest-output", options->attest_output,
+         "when the program has ended, write a quote that binds the SHA-256 of what it wrote to standard output")
+      ->type_name("FILE");
   run->add_flag("--detach,-d", options->detach, "run it in the background, keep its output, print its id");
   run->add_flag("--quiet", options->quiet, "do not say which protections this machine lacks");
   run->add_option("arguments", options->arguments, "the program's own, after --");
@@ -293,6 +333,7 @@ void add_run(CLI::App& app, int& status) {
       "  coffer run server.enclave --rung sgx\n"
       "  coffer run big.enclave --epc 256M\n"
       "  coffer run --counters counters.json batch.enclave\n"
+      "  coffer run --attest-output quote.bin batch.enclave > results && coffer verify quote.bin\n"
       "  coffer run tenants.enclave --config-id $(sha256sum < tenant.json | cut -c -64)\n"
       "  coffer run --detach --name web web.enclave && coffer logs --follow web\n\n"
       "Without --bind, --connect and --no-network the program may do on the network what its image declares; with one "

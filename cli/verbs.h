@@ -25,6 +25,9 @@ void add_report(CLI::App& app, int& status);
 void add_verify(CLI::App& app, int& status);
 void add_seal(CLI::App& app, int& status);    // seal and unseal
 void add_policy(CLI::App& app, int& status);  // check, eval and format
+void add_platform(CLI::App& app, int& status);
+void add_quote(CLI::App& app, int& status);
+void add_collateral(CLI::App& app, int& status);
 void add_ps(CLI::App& app, int& status);
 void add_stop(CLI::App& app, int& status);
 void add_logs(CLI::App& app, int& status);

@@ -84,6 +84,7 @@ int verify(const VerifyOptions& options) {
 constexpr const char* kFooter =
     "Examples:\n"
     "  coffer verify quote.bin --collateral collateral.json\n"
+    "  coffer quote app.enclave --report-data c0ffee -o quote.bin && coffer verify quote.bin\n"
     "  coffer verify report.bin --vek vcek.der --chain cert_chain.pem\n"
     "  coffer verify quote.msg --signature quote.sig --ak ak.pem --nonce c0ffee --event-log binary_bios_measurements\n"
     "  coffer verify quote.msg --signature quote.sig --hcl hcl_report.bin --vek vcek.der --chain cert_chain.pem\n"
@@ -94,6 +95,8 @@ constexpr const char* kFooter =
     "the\n"
     "certificates of their keys, TPM quotes, event logs, Azure's HCL report; hexadecimal, Base64 and JSON around them "
     "too.\n"
+    "Trusted are the keys of Intel and AMD that are built in, the root of this machine's software platform (`coffer\n"
+    "platform`), and those of --root. Without --collateral, what `coffer collateral fetch` has kept is used.\n"
     "Authentic evidence is accepted whatever it says; what else you ask for is a policy. An event log by itself is "
     "accepted\n"
     "where it reads and replays: nobody signed it, and its root is `none`.\n\n"

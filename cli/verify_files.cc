@@ -10,6 +10,8 @@
 
 #include "base/file.h"
 #include "base/hex.h"
+#include "node/collateral/local.h"
+#include "node/quoting/platform.h"
 
 namespace coffer::cli {
 
@@ -72,6 +74,7 @@ Result<std::unique_ptr<VerifyFiles>> VerifyFiles::read(const VerifyOptions& opti
     if (const auto read = files->read_collateral(options.collateral, roots); !read)
       return std::unexpected(read.error());
   }
+  if (options.collateral.empty() && options.cases.empty()) files->find_collateral(roots);
   if (!options.pcrs.empty()) {
     const auto bytes = read_evidence_file(options.pcrs);
     if (!bytes) return std::unexpected(bytes.error());
@@ -87,6 +90,21 @@ Result<std::unique_ptr<VerifyFiles>> VerifyFiles::read(const VerifyOptions& opti
     parts.nonce = files->held_.back();
   }
   return files;
+}
+
+// Of a quote for which none was given: what this machine has of its own. Without, verification says what is missing.
+void VerifyFiles::find_collateral(const attest::TrustedRoots& roots) {
+  const auto evidence = attest::detect_evidence(parts_.evidence);
+  if (!evidence ||
+      (evidence->kind != attest::EvidenceKind::kSgxQuote && evidence->kind != attest::EvidenceKind::kTdxQuote)) {
+    return;
+  }
+  const auto answers = node::local_collateral(evidence->bytes);
+  if (answers.empty()) return;
+  auto collateral = attest::dcap::Collateral::parse_answers(answers, roots);
+  if (!collateral) return;
+  collateral_ = std::move(*collateral);
+  parts_.collateral = &*collateral_;
 }
 
 // A file of all, or a folder with a file for each answer of a service.
@@ -122,6 +140,11 @@ Result<void> VerifyFiles::read_collateral(const std::filesystem::path& path, con
 
 Result<attest::TrustedRoots> roots_of(const VerifyOptions& options) {
   attest::TrustedRoots roots = attest::TrustedRoots::built_in();
+  // The root of this machine's own software platform, where there is one that can be read.
+  if (const auto local = node::local_software_root(); local && *local) {
+    if (const auto added = roots.add_pem(**local, attest::RootOfTrust::kSoftware); !added)
+      return std::unexpected(added.error());
+  }
   for (const std::string& path : options.roots) {
     const auto bytes = read_evidence_file(path);
     if (!bytes) return std::unexpected(bytes.error());

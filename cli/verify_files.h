@@ -33,6 +33,7 @@ class VerifyFiles {
 
  private:
   VerifyFiles() = default;
+  void find_collateral(const attest::TrustedRoots& roots);
   [[nodiscard]] Result<void> read_collateral(const std::filesystem::path& path, const attest::TrustedRoots& roots);
 
   std::vector<std::vector<std::byte>> held_;
@@ -40,7 +41,7 @@ class VerifyFiles {
   attest::EvidenceParts parts_;
 };
 
-// The built-in roots and those of --root.
+// The built-in roots, the local software platform's, and those of --root.
 [[nodiscard]] Result<attest::TrustedRoots> roots_of(const VerifyOptions& options);
 // --at, or now.
 [[nodiscard]] Result<attest::UnixTime> time_of(const VerifyOptions& options);

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/hex.h"
+#include "boundary/attestation.h"
 #include "boundary/calls.h"
 #include "host/answer.h"
 #include "host/debugger/symbol_list.h"
@@ -254,7 +255,7 @@ bool Runtime::serve(std::uint32_t thread, Registers& registers) {
     case Request::kThreadExit:
       return false;
     case Request::kExit:
-      end({.code = static_cast<int>(registers.rsi & 0xff)});
+      end(exit_of(thread, registers));
       return false;
     case Request::kUnhandled:
       if (rung_->shows_fault(static_cast<int>(registers.rsi & 0x7f))) {
@@ -387,6 +388,17 @@ void Runtime::end_by_signal(std::uint32_t thread, int signal, std::uint64_t rip,
 std::optional<operate::CrashReport> Runtime::crash_report() const {
   const std::scoped_lock guard(lock_);
   return crash_;
+}
+
+// The end that the program chose, with the report that the kernel may have left (boundary/attestation.h).
+ExitStatus Runtime::exit_of(std::uint32_t thread, const Registers& registers) const {
+  ExitStatus status{.code = static_cast<int>(registers.rsi & 0xff)};
+  if (registers.rdx == sizeof(sgx::Report)) {
+    const auto report = exchange(thread).first(sizeof(sgx::Report));
+    status.attestation.assign(report.begin(), report.end());
+  }
+  status.attestation_refused = registers.rdx == boundary::kReportRefused;
+  return status;
 }
 
 void Runtime::end(const ExitStatus& status) {

@@ -97,6 +97,7 @@ class Runtime {
   // kWaitEvent of the enclave kernel's own thread: the next signal, or 0.
   std::int64_t wait_for_event(std::uint64_t timeout_ns);
   void wake_event_waiter();
+  [[nodiscard]] ExitStatus exit_of(std::uint32_t thread, const Registers& registers) const;
   void end(const ExitStatus& status);
   // The end by a signal: what the enclave left of it in its thread's area is kept for crash_report().
   void end_by_signal(std::uint32_t thread, int signal, std::uint64_t rip, std::uint64_t address);

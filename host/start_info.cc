@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/secret.h"
+#include "boundary/attestation.h"
 #include "host/cpuid_table.h"
 
 namespace coffer::host {
@@ -82,7 +83,15 @@ Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& ima
 
   info.flags = under_debugger ? boundary::kStartUnderDebugger : 0;
 
-  StartBlock block{nullptr, info.strings_offset + strings.size()};
+  boundary::AttestationOrder order;
+  if (options.attestation) {
+    info.flags |= options.attestation->data ? boundary::kStartReport : boundary::kStartOutputReport;
+    std::memcpy(&order.target, options.attestation->target.data(), sizeof(order.target));
+    if (options.attestation->data) std::memcpy(order.data.data(), options.attestation->data->data(), order.data.size());
+  }
+  const std::uint64_t order_offset = info.strings_offset + strings.size();
+
+  StartBlock block{nullptr, order_offset + (options.attestation ? sizeof(order) : 0)};
   block.block = arena.allocate(block.size);
   if (block.block == nullptr) return input_error("the arguments and the environment are too large for the arena");
   std::memcpy(block.block, &info, sizeof(info));
@@ -99,6 +108,7 @@ Result<StartBlock> write_start_block(Arena& arena, const image::CofferImage& ima
   }
   std::memcpy(block.block + info.cpuid_offset, cpuid_bytes.data(), cpuid_bytes.size());
   std::memcpy(block.block + info.strings_offset, strings.data(), strings.size());
+  if (options.attestation) std::memcpy(block.block + order_offset, &order, sizeof(order));
   return block;
 }
 

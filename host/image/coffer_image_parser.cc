@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "boundary/attestation.h"
 #include "boundary/calls.h"
 #include "host/image/network_rules.h"
 
@@ -175,8 +176,8 @@ Result<void> CofferImage::Parser::layout() {
       layout->layout_size != sizeof(boundary::ImageLayout) + layout->blob_size) {
     return damaged(fmt::format("the layout's {:#x} bytes of tables do not fit its pages", layout->blob_size));
   }
-  constexpr std::uint32_t kKnown =
-      boundary::kLayoutAnyEnvironment | boundary::kLayoutDynamicCode | boundary::kLayoutSanitized;
+  constexpr std::uint32_t kKnown = boundary::kLayoutAnyEnvironment | boundary::kLayoutDynamicCode |
+                                   boundary::kLayoutSanitized | boundary::kLayoutHostReportData;
   if ((layout->flags & ~kKnown) != 0 || layout->reserved1 != 0) {
     return damaged("the layout sets reserved flags");
   }

@@ -181,7 +181,7 @@ std::vector<Damage> damages() {
       {"layout size", in_layout(&Layout::size, 4096), "different sizes"},
       {"blob", in_layout(&Layout::blob_size, ~std::uint64_t{0}), "tables do not fit"},
       {"any environment", in_layout(&Layout::flags, 1), "every environment variable"},
-      {"layout flags", in_layout(&Layout::flags, 8), "reserved flags"},
+      {"layout flags", in_layout(&Layout::flags, 16), "reserved flags"},
       {"segments of the program", in_layout(&Layout::segment_count, 9), "9 segments"},
       {"entry", in_layout(&Layout::app_entry, 1 << 20), "entry"},
       {"headers", in_layout(&Layout::app_headers, ~std::uint64_t{0}), "headers"},

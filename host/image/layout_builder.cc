@@ -5,7 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+
+#include "boundary/attestation.h"
 
 namespace coffer::image {
 namespace {
@@ -229,13 +232,43 @@ std::uint32_t LayoutBuilder::append_to_blob(ByteView bytes, std::size_t alignmen
   return offset;
 }
 
+namespace {
+
+// Whether code loads the number of the system call that makes reports (include/coffer/enclave.h), 0xf001, into a
+// register, as every program does that makes reports of its own.
+bool makes_reports(ByteView code) {
+  constexpr std::array<std::byte, 4> kNumber = {std::byte{0x01}, std::byte{0xf0}, std::byte{0}, std::byte{0}};
+  for (auto at = code.begin(); at != code.end();) {
+    at = std::search(at, code.end(), kNumber.begin(), kNumber.end());
+    if (at == code.end()) return false;
+    const auto before = static_cast<std::size_t>(at - code.begin());
+    const auto one = before >= 1 ? std::to_integer<unsigned>(*(at - 1)) : 0U;
+    const auto two = before >= 2 ? std::to_integer<unsigned>(*(at - 2)) : 0U;
+    const bool moved = one >= 0xb8 && one <= 0xbf;                   // mov imm32, register
+    const bool widened = one >= 0xc0 && one <= 0xc7 && two == 0xc7;  // mov sign-extended imm32, register
+    if (moved || widened) return true;
+    ++at;
+  }
+  return false;
+}
+
+}  // namespace
+
+// Where the settings do not say: programs that make reports of their own choose what is in them.
+bool LayoutBuilder::host_report_data() const {
+  if (input_.settings.host_report_data) return *input_.settings.host_report_data;
+  return std::ranges::none_of(program_.text(),
+                              [](const ElfProgram::TextRange& range) { return makes_reports(range.code); });
+}
+
 void LayoutBuilder::write_blob() {
   constexpr std::size_t kTableAlignment = 8;
   const Settings& settings = input_.settings;
   blob_.clear();
   layout_.flags = (settings.environment_any ? boundary::kLayoutAnyEnvironment : 0U) |
                   (settings.dynamic_code ? boundary::kLayoutDynamicCode : 0U) |
-                  (program_.sanitized() ? boundary::kLayoutSanitized : 0U);
+                  (program_.sanitized() ? boundary::kLayoutSanitized : 0U) |
+                  (host_report_data() ? boundary::kLayoutHostReportData : 0U);
 
   for (std::size_t i = 0; i < files_.size(); ++i) {
     files_[i].path_offset = append_to_blob(bytes_of_text(input_.files[i].path), 1);

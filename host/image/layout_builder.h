@@ -35,6 +35,7 @@ class LayoutBuilder {
   void place_files();
   void place_threads();
   [[nodiscard]] Result<void> place_heap();
+  [[nodiscard]] bool host_report_data() const;
   void write_blob();
   [[nodiscard]] std::uint32_t append_to_blob(ByteView bytes, std::size_t alignment);
 

@@ -16,7 +16,7 @@
 namespace coffer::image {
 namespace {
 
-constexpr std::array<std::string_view, 26> kKnown = {
+constexpr std::array<std::string_view, 27> kKnown = {
     "name",
     "product_id",
     "svn",
@@ -27,6 +27,7 @@ constexpr std::array<std::string_view, 26> kKnown = {
     "stack",
     "heap_max",
     "dynamic_code",
+    "report_data",
     "working_directory",
     "files",
     "files.host",
@@ -94,6 +95,7 @@ class Reader {
   Result<void> stack(const Entry& entry);
   Result<void> heap_max(const Entry& entry);
   Result<void> dynamic_code(const Entry& entry);
+  Result<void> report_data(const Entry& entry);
   Result<void> working_directory(const Entry& entry);
   Result<void> files(const Entry& entry);
   Result<void> file_begin(const Entry& entry);
@@ -228,6 +230,12 @@ Result<void> Reader::threads(const Entry& entry) { return store(settings_.thread
 Result<void> Reader::stack(const Entry& entry) { return store(settings_.stack, size(entry, kMinStack, kMaxStack)); }
 Result<void> Reader::heap_max(const Entry& entry) { return store(settings_.heap_max, size(entry, kMinHeap, kMaxHeap)); }
 Result<void> Reader::dynamic_code(const Entry& entry) { return store(settings_.dynamic_code, boolean(entry)); }
+Result<void> Reader::report_data(const Entry& entry) {
+  const auto who = text(entry);
+  if (!who || (*who != "host" && *who != "program")) return wrong(entry, "must be \"host\" or \"program\"");
+  settings_.host_report_data = *who == "host";
+  return {};
+}
 Result<void> Reader::working_directory(const Entry& entry) {
   return store(settings_.working_directory, inner_path(entry));
 }
@@ -374,6 +382,7 @@ Result<Settings> Reader::read(const toml::table& root) {
                                   {"stack", &Reader::stack},
                                   {"heap_max", &Reader::heap_max},
                                   {"dynamic_code", &Reader::dynamic_code},
+                                  {"report_data", &Reader::report_data},
                                   {"working_directory", &Reader::working_directory},
                                   {"files", &Reader::files},
                                   {"mounts", &Reader::mounts},

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -44,7 +45,9 @@ struct Settings {
   std::uint64_t stack = 8u << 20;        // bytes, of the main thread; comes from the heap
   std::uint64_t heap_max = 1024u << 20;  // bytes: heap, mappings and stacks together, committed on demand
   bool dynamic_code = false;             // the program may make memory executable
-  std::string working_directory;         // absolute path inside; empty: the root
+  // Whether the host may have reports made on data of its own choice; not set: where the program makes none itself.
+  std::optional<bool> host_report_data;
+  std::string working_directory;  // absolute path inside; empty: the root
   std::vector<FileSetting> files;
   std::vector<MountSetting> mounts;
   std::vector<std::string> environment_allow;  // names

@@ -194,7 +194,7 @@ TEST(Signer, WhatLooksForMemoryErrorsIsForDebugEnclaves) {
   ASSERT_TRUE(debug) << debug.error().message;
   const auto image = CofferImage::parse(debug->file, "debug");
   ASSERT_TRUE(image);
-  EXPECT_EQ(image->layout().flags, boundary::kLayoutSanitized);
+  EXPECT_EQ(image->layout().flags, boundary::kLayoutSanitized | boundary::kLayoutHostReportData);
   EXPECT_EQ(image->parameters().base, boundary::kSanitizedBase);
   EXPECT_EQ(image->parameters().base % image->parameters().size, 0u);
   // Its shadow has room in its heap.

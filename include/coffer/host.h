@@ -61,6 +61,15 @@ struct NetworkLimits {
   std::vector<std::string> bind, connect;
 };
 
+// A report (SGX REPORT) that the enclave kernel makes for another enclave, mostly one that makes quotes of reports.
+struct AttestationRequest {
+  std::array<std::byte, 512> target{};  // TARGETINFO
+  // With data: a report on them, and the program is not run. kRefused where the image does not leave its report data to
+  // the host (coffer.toml: report_data). Without: the program is run, and at its exit there is a report on the SHA-256
+  // of what it wrote to standard output (docs/attestation/quotes.md).
+  std::optional<std::array<std::byte, 64>> data{};  // NOLINT(readability-redundant-member-init)
+};
+
 struct RunOptions {
   std::vector<std::string> arguments;    // argv[1..]; argv[0] is the image's name
   std::vector<std::string> environment;  // "NAME=value"; only what the image allows gets in
@@ -71,6 +80,7 @@ struct RunOptions {
   std::string id;         // twelve hexadecimal digits, unlike any other; empty: random ones
   bool listed = true;     // in `coffer ps`, with a socket that answers for this process's enclaves
   bool detached = false;  // its output is kept: `coffer logs`
+  std::optional<AttestationRequest> attestation{};  // NOLINT(readability-redundant-member-init)
 };
 
 struct ExitStatus {
@@ -78,6 +88,10 @@ struct ExitStatus {
   int signal = 0;      // or the signal it died of
   std::string detail;  // for signals: where (enclave-relative address), for people
   std::string report;  // for faults: the crash report that was written, a path; empty where none could be
+  // With RunOptions::attestation: the REPORT, 432 bytes; empty where there is none: the program died of a signal, or
+  // wrote to the last.
+  std::vector<std::byte> attestation{};  // NOLINT(readability-redundant-member-init)
+  bool attestation_refused = false;      // the image does not leave its report data to the host
 };
 
 // The result of call(): what the function wrote, and its status.

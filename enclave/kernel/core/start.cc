@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "enclave/kernel/core/attestation.h"
 #include "enclave/kernel/core/early_memory.h"
 #include "enclave/kernel/core/encrypted_mount.h"
 #include "enclave/kernel/core/file_space.h"
@@ -164,6 +165,7 @@ void check_cpu() {
   current_thread().thread_id = kProcessId;
   check_cpu();
   init_crypto();
+  take_attestation_order(input.info.flags, block, size);
   if (!commit_program_memory())
     panic("there is no memory for the program; sign with a larger --heap-max, or give a larger --epc");
   init_dispatch(std::clamp<std::uint64_t>(input.info.cpu_count, 1, 4096));

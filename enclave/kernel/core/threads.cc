@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "enclave/kernel/core/attestation.h"
 #include "enclave/kernel/core/futex.h"
 #include "enclave/kernel/core/image.h"
 #include "enclave/kernel/core/kernel.h"
@@ -132,7 +133,8 @@ std::int64_t clone_thread(const SyscallFrame& frame, const CloneRequest& request
 
 [[noreturn]] void exit_process(int status) {
   fs::sync_all_files();
-  while (true) call_host(Request::kExit, static_cast<std::uint64_t>(status));
+  const std::uint64_t report_size = leave_output_report(status);
+  while (true) call_host(Request::kExit, static_cast<std::uint64_t>(status), report_size);
 }
 
 [[noreturn]] void die_of_signal(int signal) {

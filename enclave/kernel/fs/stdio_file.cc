@@ -2,13 +2,20 @@
 
 #include <errno.h>
 
+#include <cstring>
+
 #include "enclave/kernel/fs/host_directory_calls.h"
 #include "enclave/kernel/fs/host_wait.h"
+#include "enclave/kernel/fs/output_digest.h"
 #include "enclave/kernel/fs/waiters.h"
 
 namespace coffer::kernel::fs {
 
 using boundary::kCurrentPosition;
+
+namespace {
+constexpr std::size_t kCopySize = 2048;  // the kernel's stack is small
+}
 
 Expected<std::size_t> StreamFile::read_at(std::uint64_t /*offset*/, std::span<std::byte> into) {
   if (read_handle_ < 0) return error(EBADF);
@@ -26,11 +33,27 @@ Expected<std::size_t> StreamFile::read_stream(std::span<std::byte> into, bool no
   }
 }
 
+// One request, and what of standard output is to be reported on noted with it. The host's word is taken for how much it
+// was: that much the program thinks written too.
+Expected<std::size_t> StreamFile::write_once(std::span<const std::byte> from) const {
+  if (write_handle_ != boundary::kHostStdout || !has_output_digest()) {
+    return host_write(write_handle_, kCurrentPosition, from);
+  }
+  // The digest is over the enclave's own copy: the program's other threads may change theirs meanwhile.
+  std::byte copy[kCopySize];
+  const std::size_t size = from.size() < sizeof(copy) ? from.size() : sizeof(copy);
+  std::memcpy(copy, from.data(), size);
+  OutputTurn turn;
+  const auto count = host_write(write_handle_, kCurrentPosition, {copy, size});
+  if (count) turn.wrote({copy, *count});
+  return count;
+}
+
 Expected<std::size_t> StreamFile::write_at(std::uint64_t /*offset*/, std::span<const std::byte> from) {
   if (write_handle_ < 0) return error(EBADF);
   std::size_t done = 0;
   while (done < from.size()) {
-    const auto count = host_write(write_handle_, kCurrentPosition, from.subspan(done));
+    const auto count = write_once(from.subspan(done));
     if (!count) {
       if (done > 0) break;
       return error(count.error());

@@ -26,6 +26,7 @@ class StreamFile final : public File {
 
  private:
   ~StreamFile() override = default;
+  [[nodiscard]] Expected<std::size_t> write_once(std::span<const std::byte> from) const;
   [[nodiscard]] std::int32_t any_handle() const { return read_handle_ >= 0 ? read_handle_ : write_handle_; }
 
   const std::int32_t read_handle_, write_handle_;

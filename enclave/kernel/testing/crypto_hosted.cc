@@ -93,6 +93,22 @@ bool AesGcm256::open(std::span<const std::byte, kAesGcmNonceSize> nonce, std::sp
   return false;
 }
 
+namespace {
+EVP_MD_CTX*& digest_context(std::byte* state) { return *std::launder(reinterpret_cast<EVP_MD_CTX**>(state)); }
+}  // namespace
+
+Sha256::Sha256() {
+  auto** context = new (state_) EVP_MD_CTX*(EVP_MD_CTX_new());
+  require(*context != nullptr && EVP_DigestInit_ex(*context, EVP_sha256(), nullptr) == 1);
+}
+Sha256::~Sha256() { EVP_MD_CTX_free(digest_context(state_)); }
+void Sha256::update(std::span<const std::byte> data) {
+  require(EVP_DigestUpdate(digest_context(state_), data.data(), data.size()) == 1);
+}
+void Sha256::finish(std::span<std::byte, kSha256Size> digest) {
+  require(EVP_DigestFinal_ex(digest_context(state_), data_of(std::span<std::byte>(digest)), nullptr) == 1);
+}
+
 void sha256(std::span<const std::byte> data, std::span<std::byte, kSha256Size> digest) {
   SHA256(data_of(data), data.size(), reinterpret_cast<unsigned char*>(digest.data()));
 }
