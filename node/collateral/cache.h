@@ -39,8 +39,8 @@ struct CachedPart {
 
 class CollateralCache {
  public:
-  CollateralCache(std::filesystem::path folder, PlatformKind kind)
-      : folder_(std::move(folder) / kind.folder_name()), kind_(std::move(kind)) {}
+  CollateralCache(const std::filesystem::path& folder, PlatformKind kind)
+      : folder_(folder / kind.folder_name()), kind_(std::move(kind)) {}
 
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }
   // Four parts, in a fixed order.

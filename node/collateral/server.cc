@@ -56,7 +56,7 @@ bool send_all(int socket, std::string_view text) {
 
 bool send_answer(int socket, const HttpAnswer& answer, bool keep, bool with_body) {
   std::string text = "HTTP/1.1 " + std::to_string(answer.status) + " " + std::string(words_of(answer.status)) + "\r\n";
-  for (const auto& [name, value] : answer.headers) text += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : answer.headers) text.append(name).append(": ").append(value).append("\r\n");
   text += "Content-Length: " + std::to_string(answer.body.size()) + "\r\n";
   text += keep ? "\r\n" : "Connection: close\r\n\r\n";
   if (with_body) text += answer.body;
