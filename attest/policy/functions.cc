@@ -61,6 +61,7 @@ Result<ValueSet> Functions::apply(Function function, const PolicyValue& first, c
     return ValueSet{!*value};
   }
   if (function == Function::kJsonToClaimValue) return json_to_claim_value(first);
+  if (second == nullptr) return failure(function, "the second argument is missing");
   if (function == Function::kJmesPath) return jmes_path(first, *second);
   const std::string* front = text_in(first);
   const std::string* back = text_in(*second);

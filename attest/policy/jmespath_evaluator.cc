@@ -86,7 +86,7 @@ ValueRef Evaluator::evaluate(const Node& node, const ValueRef& current) {
       return evaluate_slice(node, current);
     case NodeKind::kSub:
     case NodeKind::kPipe: {
-      const ValueRef left = left_of(node, current);
+      ValueRef left = left_of(node, current);
       if (node.kind == NodeKind::kSub && left->as<Value::Null>() != nullptr) return left;
       return evaluate(*node.right, left);
     }
