@@ -163,7 +163,7 @@ TEST(SnpReports, MayHideTheirChip) {
 }
 
 TEST(SnpCertificates, AreRefusedForTheOneThingThatIsWrong) {
-  const auto failing = [](SnpMachine machine) { return failures(verify(machine, signed_report(machine))); };
+  const auto failing = [](const SnpMachine& machine) { return failures(verify(machine, signed_report(machine))); };
   EXPECT_EQ(failing({}), "");
   EXPECT_EQ(failing({.vek_key = snp_keys().other_vek}), "report.signature");
   EXPECT_EQ(failing({.vek_issuer = snp_keys().other}), "vek.chain");

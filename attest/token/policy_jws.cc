@@ -133,7 +133,9 @@ Result<void> is_signed_by(const std::vector<std::vector<std::byte>>& signers,
   const CertificatePointer leaf = certificate_from(signers.front());
   for (std::size_t i = 1; i < signers.size(); ++i) {
     CertificatePointer certificate = certificate_from(signers[i]);
-    if (certificate && sk_X509_push(between.get(), certificate.get()) > 0) certificate.release();
+    if (certificate && sk_X509_push(between.get(), certificate.get()) > 0) {
+      (void)certificate.release();  // the stack's now
+    }
   }
   bool good = false;
   std::string why = "its certificate cannot be read";

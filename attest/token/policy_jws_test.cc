@@ -49,7 +49,7 @@ TEST(PolicyJws, OfEveryRecordingIsReadAsTheServiceDid) {
       }
       EXPECT_EQ(document->text, kText);
       EXPECT_EQ(answer["x-ms-policy-result"], "Updated");
-      EXPECT_EQ(document->token_hash, answer["x-ms-policy-token-hash"]);
+      EXPECT_EQ(document->token_hash, answer.at("x-ms-policy-token-hash").get<std::string>());
       EXPECT_EQ(document->is_signed, answer.contains("x-ms-policy-signer"));
       if (document->is_signed) {
         EXPECT_EQ(Json::parse(document->signer_jwk_json), answer["x-ms-policy-signer"]);
@@ -74,7 +74,8 @@ TEST(PolicyCertificateJws, OfEveryRecordingIsReadAsTheServiceDid) {
       const auto document = parse_policy_certificate_jws(body);
       ASSERT_TRUE(document) << name << ": " << document.error().message;
       const Json answer = claims_in(exchange["response_body"]);
-      EXPECT_EQ(certificate_thumbprint(document->certificates.front()), answer["x-ms-certificate-thumbprint"]);
+      EXPECT_EQ(certificate_thumbprint(document->certificates.front()),
+                answer.at("x-ms-certificate-thumbprint").get<std::string>());
       EXPECT_FALSE(document->signers.empty());
       ++read;
     }

@@ -17,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 using testing::certificate;
-using ::testing::HasSubstr;
 using testing::private_pem;
 using testing::public_pem;
 using testing::signer;
@@ -48,7 +47,7 @@ std::string payload(std::int64_t from = -10, std::int64_t to = 100) {
 }
 
 // The first check that failed, "" where the token is accepted, or "no token".
-std::string verdict(const std::string& token, const TokenKeys& keys, TokenExpectations expected = {.at = kNow}) {
+std::string verdict(const std::string& token, const TokenKeys& keys, const TokenExpectations& expected = {.at = kNow}) {
   const auto verification = verify_token(token, keys, expected);
   if (!verification) return "no token";
   const Check* failure = verification->checks.first_failure();
@@ -157,7 +156,7 @@ TEST(Token, IsReadStrictly) {
 TEST(Token, HasATimeAnIssuerAndAnAudience) {
   const TokenKeys keys = keys_of("P-256");
   const TokenSigner maker = signer("P-256", TokenAlgorithm::kEs256);
-  const auto check = [&](const std::string& body, TokenExpectations expected = {.at = kNow}) {
+  const auto check = [&](const std::string& body, const TokenExpectations& expected = {.at = kNow}) {
     return verdict(*maker.sign(body), keys, expected);
   };
   EXPECT_EQ(check(payload()), "");
