@@ -23,7 +23,6 @@ namespace coffer::cli {
 namespace {
 
 using nlohmann::ordered_json;
-using service::Probe;
 using service::ServiceHost;
 
 struct Options {
