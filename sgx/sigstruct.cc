@@ -12,23 +12,18 @@
 #include <cstring>
 #include <limits>
 
+#include "base/freed.h"
+
 namespace coffer::sgx {
 
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
 void free_bio(BIO* bio) { BIO_free(bio); }
-using Number = std::unique_ptr<BIGNUM, Deleter<BN_clear_free>>;
-using NumberContext = std::unique_ptr<BN_CTX, Deleter<BN_CTX_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using Stream = std::unique_ptr<BIO, Deleter<free_bio>>;
+using Number = std::unique_ptr<BIGNUM, FreedBy<BN_clear_free>>;
+using NumberContext = std::unique_ptr<BN_CTX, FreedBy<BN_CTX_free>>;
+using Key = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
+using Stream = std::unique_ptr<BIO, FreedBy<free_bio>>;
 
 constexpr int kKeyBits = 3072;
 constexpr std::uint32_t kExponent = 3;

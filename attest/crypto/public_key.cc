@@ -42,10 +42,6 @@ std::vector<std::byte> copy(ByteView bytes) { return {bytes.begin(), bytes.end()
 
 std::size_t field_size(KeyKind curve) { return curve == KeyKind::kP256 ? 32 : 48; }
 
-struct ParametersFree {
-  void operator()(OSSL_PARAM* parameters) const { OSSL_PARAM_free(parameters); }
-};
-
 KeyHandle make_key(const char* type, OSSL_PARAM* parameters) {
   const ErrorsTakenBack errors;
   const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, type, nullptr));
@@ -194,17 +190,15 @@ Result<PublicKey> PublicKey::from_rsa(ByteView modulus, ByteView exponent) {
   const bool usable = !exponent.empty() && exponent.size() <= 8 && (exponent.back() & std::byte{1}) == std::byte{1} &&
                       (exponent.size() > 1 || exponent.front() != std::byte{1});
   if (!usable) return input_error("RSA public key: the exponent is not an odd number of 3 to 2^64");
-  struct NumberFree {
-    void operator()(BIGNUM* number) const { BN_free(number); }
-  };
-  const std::unique_ptr<BIGNUM, NumberFree> n(BN_bin2bn(octets(modulus), static_cast<int>(modulus.size()), nullptr));
-  const std::unique_ptr<BIGNUM, NumberFree> e(BN_bin2bn(octets(exponent), static_cast<int>(exponent.size()), nullptr));
-  const std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  using Number = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
+  const Number n(BN_bin2bn(octets(modulus), static_cast<int>(modulus.size()), nullptr));
+  const Number e(BN_bin2bn(octets(exponent), static_cast<int>(exponent.size()), nullptr));
+  const std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
   if (!n || !e || !builder || OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
       OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) != 1) {
     return fail(ErrorKind::kSystem, "RSA public key: out of memory");
   }
-  const std::unique_ptr<OSSL_PARAM, ParametersFree> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
+  const std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
   auto state = std::make_shared<State>();
   state->key = parameters ? make_key("RSA", parameters.get()) : nullptr;
   if (!state->key) return input_error("RSA public key: OpenSSL does not take it");

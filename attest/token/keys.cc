@@ -18,11 +18,11 @@ namespace coffer::attest {
 namespace {
 
 using Json = nlohmann::json;
-using NumberPointer = std::unique_ptr<BIGNUM, Freed<BN_free>>;
-using BuildPointer = std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>>;
-using ParametersPointer = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;
-using KeyContextPointer = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
-using BioPointer = std::unique_ptr<BIO, Freed<BIO_free>>;
+using NumberPointer = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
+using BuildPointer = std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>>;
+using ParametersPointer = std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>>;
+using KeyContextPointer = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
+using BioPointer = std::unique_ptr<BIO, FreedBy<BIO_free>>;
 
 constexpr std::size_t kMaxKeys = 100;
 constexpr std::size_t kMaxCertificates = 8;

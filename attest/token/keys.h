@@ -9,18 +9,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/bytes.h"
+#include "base/freed.h"
 
 namespace coffer::attest {
 
-template <auto Free>
-struct Freed {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using KeyPointer = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
-using CertificatePointer = std::unique_ptr<X509, Freed<X509_free>>;
+using KeyPointer = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using CertificatePointer = std::unique_ptr<X509, FreedBy<X509_free>>;
 using SharedKey = std::shared_ptr<EVP_PKEY>;
 
 struct TokenKeys::Key {

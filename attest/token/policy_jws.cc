@@ -13,8 +13,8 @@ namespace coffer::attest {
 namespace {
 
 using Json = nlohmann::json;
-using StorePointer = std::unique_ptr<X509_STORE, Freed<X509_STORE_free>>;
-using StoreContextPointer = std::unique_ptr<X509_STORE_CTX, Freed<X509_STORE_CTX_free>>;
+using StorePointer = std::unique_ptr<X509_STORE, FreedBy<X509_STORE_free>>;
+using StoreContextPointer = std::unique_ptr<X509_STORE_CTX, FreedBy<X509_STORE_CTX_free>>;
 struct FreedStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_pop_free(stack, X509_free); }
 };

@@ -37,8 +37,8 @@ constexpr std::array kKnown{
 };
 const Known& known(TokenAlgorithm algorithm) { return kKnown.at(static_cast<std::size_t>(algorithm)); }
 
-using ContextPointer = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
-using EcdsaPointer = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
+using ContextPointer = std::unique_ptr<EVP_MD_CTX, FreedBy<EVP_MD_CTX_free>>;
+using EcdsaPointer = std::unique_ptr<ECDSA_SIG, FreedBy<ECDSA_SIG_free>>;
 
 const unsigned char* raw(ByteView bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
 const unsigned char* raw(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }

@@ -10,7 +10,7 @@ namespace coffer::attest {
 namespace {
 
 using Json = nlohmann::json;
-using BioPointer = std::unique_ptr<BIO, Freed<BIO_free>>;
+using BioPointer = std::unique_ptr<BIO, FreedBy<BIO_free>>;
 
 BioPointer bio_of(std::string_view text) {
   return BioPointer(BIO_new_mem_buf(text.data(), static_cast<int>(std::min(text.size(), kMaxTokenSize))));

@@ -80,6 +80,14 @@ constexpr std::array kNames{
     NamedType{EventType{0x800000e4}, "EV_EFI_SPDM_DEVICE_AUTHORITY"},
 };
 
+// The `size` bytes of data of the event that begins at `offset`.
+Result<ByteView> take_data(ByteReader& reader, std::size_t offset, std::uint32_t size) {
+  const auto data = reader.take(size);
+  if (data) return *data;
+  return std::unexpected(error_at(offset, "an event claims " + std::to_string(size) + " bytes of data and " +
+                                              std::to_string(reader.remaining()) + " are left"));
+}
+
 // One TCG_PCR_EVENT, the form of every first event.
 Result<Event> read_sha1_event(ByteReader& reader) {
   Event event;
@@ -89,11 +97,8 @@ Result<Event> read_sha1_event(ByteReader& reader) {
   const auto digest = reader.take(kSha1Size);
   const auto size = reader.read<std::uint32_t>();
   if (!index || !type || !digest || !size) return std::unexpected(error_at(event.offset, "an event is cut short"));
-  const auto data = reader.take(*size);
-  if (!data) {
-    return std::unexpected(error_at(event.offset, "an event claims " + std::to_string(*size) + " bytes of data and " +
-                                                      std::to_string(reader.remaining()) + " are left"));
-  }
+  const auto data = take_data(reader, event.offset, *size);
+  if (!data) return std::unexpected(data.error());
   event.register_index = *index;
   event.type = EventType{*type};
   event.digests = *digest;
@@ -182,11 +187,8 @@ Result<Event> EventLog::read_event(ByteReader& reader) const {
   if (!digests) return std::unexpected(digests.error());
   const auto size = reader.read<std::uint32_t>();
   if (!size) return std::unexpected(error_at(event.offset, "an event is cut short"));
-  const auto data = reader.take(*size);
-  if (!data) {
-    return std::unexpected(error_at(event.offset, "an event claims " + std::to_string(*size) + " bytes of data and " +
-                                                      std::to_string(reader.remaining()) + " are left"));
-  }
+  const auto data = take_data(reader, event.offset, *size);
+  if (!data) return std::unexpected(data.error());
   event.register_index = *index;
   event.type = EventType{*type};
   event.digests = *digests;

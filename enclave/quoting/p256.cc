@@ -11,28 +11,22 @@
 #include <cstring>
 #include <memory>
 
+#include "base/freed.h"
 #include "enclave/sdk/platform.h"
 
 namespace coffer::quoting {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* pointer) const {
-    Free(pointer);
-  }
-};
-using Number = std::unique_ptr<BIGNUM, Deleter<BN_clear_free>>;
-using Context = std::unique_ptr<BN_CTX, Deleter<BN_CTX_free>>;
-using Group = std::unique_ptr<EC_GROUP, Deleter<EC_GROUP_free>>;
-using GroupPoint = std::unique_ptr<EC_POINT, Deleter<EC_POINT_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, Deleter<OSSL_PARAM_free>>;
-using RawSignature = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
+using Number = std::unique_ptr<BIGNUM, FreedBy<BN_clear_free>>;
+using Context = std::unique_ptr<BN_CTX, FreedBy<BN_CTX_free>>;
+using Group = std::unique_ptr<EC_GROUP, FreedBy<EC_GROUP_free>>;
+using GroupPoint = std::unique_ptr<EC_POINT, FreedBy<EC_POINT_free>>;
+using Key = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, FreedBy<EVP_MD_CTX_free>>;
+using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>>;
+using Parameters = std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>>;
+using RawSignature = std::unique_ptr<ECDSA_SIG, FreedBy<ECDSA_SIG_free>>;
 
 constexpr std::size_t kEncodedPoint = 65;  // 4, x, y
 

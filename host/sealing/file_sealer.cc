@@ -2,8 +2,6 @@
 
 #include <coffer/host.h>
 #include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,9 +9,8 @@
 
 #include "base/file.h"
 #include "base/hex.h"
-#include "base/secret.h"
 #include "host/image/coffer_image.h"
-#include "host/image/signer.h"
+#include "host/image/platform_signer.h"
 #include "host/parts.h"
 #include "sgx/sigstruct.h"
 
@@ -22,38 +19,6 @@ namespace {
 
 // As enclave/sealer/main.cc has them.
 constexpr int kErrorStatus = 16, kReadStatus = 40, kWriteStatus = 41;
-constexpr std::size_t kKeyFileLimit = 1 << 16;
-
-Result<sgx::SigningKey> read_signing_key(const std::filesystem::path& path) {
-  auto pem = read_file(path, kKeyFileLimit);
-  if (!pem) return std::unexpected(pem.error());
-  auto key = sgx::SigningKey::from_pem({reinterpret_cast<const char*>(pem->data()), pem->size()});
-  wipe(pem->data(), pem->size());
-  if (!key) return input_error(path.string() + ": " + key.error().message);
-  if (!key->is_private()) return input_error(path.string() + " is a public key; the private one is needed");
-  return key;
-}
-
-// $state/sealer.pem, made at first use. Two first uses at once agree on one key: the lock orders them.
-Result<sgx::SigningKey> platform_signing_key() {
-  auto state = state_directory();
-  if (!state) return std::unexpected(state.error());
-  const auto path = *state / "sealer.pem";
-  const FileDescriptor lock(::open((*state / "sealer.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock || ::flock(lock.get(), LOCK_EX) != 0) return system_error("cannot lock " + path.string(), errno);
-  std::error_code error;
-  const bool there = std::filesystem::exists(path, error);
-  if (error) return system_error("cannot look at " + path.string(), error.value());
-  if (there) return read_signing_key(path);
-  auto key = sgx::SigningKey::generate();
-  if (!key) return key;
-  auto pem = key->private_pem();
-  if (!pem) return std::unexpected(pem.error());
-  auto written = write_file_atomically(path, std::as_bytes(std::span(*pem)), 0600);
-  wipe(pem->data(), pem->size());
-  if (!written) return std::unexpected(written.error());
-  return key;
-}
 
 // The sealer's image with this identity, as a file in memory.
 Result<FileDescriptor> signed_sealer(const SealerIdentity& identity) {
@@ -61,7 +26,7 @@ Result<FileDescriptor> signed_sealer(const SealerIdentity& identity) {
   if (!part) return std::unexpected(part.error());
   auto file = read_file(*part);
   if (!file) return std::unexpected(file.error());
-  auto key = identity.signer.empty() ? platform_signing_key() : read_signing_key(identity.signer);
+  auto key = identity.signer.empty() ? image::platform_signing_key("sealer") : image::read_signing_key(identity.signer);
   if (!key) return std::unexpected(key.error());
   auto image = image::CofferImage::parse(*file, part->string());
   if (!image) return std::unexpected(image.error());
@@ -69,13 +34,7 @@ Result<FileDescriptor> signed_sealer(const SealerIdentity& identity) {
   sigstruct.isv_prod_id = identity.product_id;
   sigstruct.isv_svn = identity.svn;
   image::replace_sigstruct(*file, sigstruct);
-  if (auto done = image::sign_image(*file, part->string(), *key); !done) return std::unexpected(done.error());
-  FileDescriptor memory(::memfd_create("file-sealer", MFD_CLOEXEC));
-  if (!memory) return system_error("cannot make a memory file", errno);
-  if (::pwrite(memory.get(), file->data(), file->size(), 0) != static_cast<ssize_t>(file->size())) {
-    return system_error("cannot write a memory file", errno);
-  }
-  return memory;
+  return image::sign_in_memory(*file, part->string(), *key);
 }
 
 // A file that takes its name only when it is whole.

@@ -15,35 +15,29 @@
 #include <ctime>
 #include <initializer_list>
 
+#include "base/freed.h"
 #include "base/hex.h"
 
 namespace coffer::node {
 namespace {
 
-template <auto Function>
-struct Deleter {
-  template <class T>
-  void operator()(T* pointer) const {
-    Function(pointer);
-  }
-};
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using List = std::unique_ptr<X509_CRL, Deleter<X509_CRL_free>>;
-using RevokedEntry = std::unique_ptr<X509_REVOKED, Deleter<X509_REVOKED_free>>;
-using Name = std::unique_ptr<X509_NAME, Deleter<X509_NAME_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
-using Memory = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
-using RawSignature = std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>>;
-using Number = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
-using Integer = std::unique_ptr<ASN1_INTEGER, Deleter<ASN1_INTEGER_free>>;
-using Time = std::unique_ptr<ASN1_TIME, Deleter<ASN1_TIME_free>>;
-using ObjectId = std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>>;
-using OctetString = std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>>;
-using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, Deleter<OSSL_PARAM_free>>;
+using Certificate = std::unique_ptr<X509, FreedBy<X509_free>>;
+using List = std::unique_ptr<X509_CRL, FreedBy<X509_CRL_free>>;
+using RevokedEntry = std::unique_ptr<X509_REVOKED, FreedBy<X509_REVOKED_free>>;
+using Name = std::unique_ptr<X509_NAME, FreedBy<X509_NAME_free>>;
+using Extension = std::unique_ptr<X509_EXTENSION, FreedBy<X509_EXTENSION_free>>;
+using Memory = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
+using Key = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, FreedBy<EVP_MD_CTX_free>>;
+using RawSignature = std::unique_ptr<ECDSA_SIG, FreedBy<ECDSA_SIG_free>>;
+using Number = std::unique_ptr<BIGNUM, FreedBy<BN_free>>;
+using Integer = std::unique_ptr<ASN1_INTEGER, FreedBy<ASN1_INTEGER_free>>;
+using Time = std::unique_ptr<ASN1_TIME, FreedBy<ASN1_TIME_free>>;
+using ObjectId = std::unique_ptr<ASN1_OBJECT, FreedBy<ASN1_OBJECT_free>>;
+using OctetString = std::unique_ptr<ASN1_OCTET_STRING, FreedBy<ASN1_OCTET_STRING_free>>;
+using ParameterBuilder = std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>>;
+using Parameters = std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>>;
 
 std::unexpected<Error> failed(std::string_view what) {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -1,15 +1,10 @@
 #include "node/quoting/enclaves.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
 
 #include "base/file.h"
 #include "host/image/coffer_image.h"
-#include "host/image/signer.h"
+#include "host/image/platform_signer.h"
 #include "host/parts.h"
 
 namespace coffer::node {
@@ -20,15 +15,7 @@ Result<FileDescriptor> signed_part(const char* name, const sgx::SigningKey& sign
   if (!part) return std::unexpected(part.error());
   auto file = read_file(*part);
   if (!file) return std::unexpected(file.error());
-  if (auto signature = image::sign_image(*file, part->string(), signer); !signature) {
-    return std::unexpected(signature.error());
-  }
-  FileDescriptor memory(::memfd_create(name, MFD_CLOEXEC));
-  if (!memory) return system_error("cannot make a memory file", errno);
-  if (::pwrite(memory.get(), file->data(), file->size(), 0) != static_cast<ssize_t>(file->size())) {
-    return system_error("cannot write a memory file", errno);
-  }
-  return memory;
+  return image::sign_in_memory(*file, part->string(), signer);
 }
 
 // `name` is the part's without ".enclave": "quoting-enclave".

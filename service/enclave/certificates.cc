@@ -13,20 +13,15 @@
 #include <memory>
 #include <new>
 
+#include "base/freed.h"
+
 namespace coffer::service {
 namespace {
 
-template <auto Free>
-struct Deleter {
-  template <class T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Extension = std::unique_ptr<X509_EXTENSION, Deleter<X509_EXTENSION_free>>;
+using Key = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using Bio = std::unique_ptr<BIO, FreedBy<BIO_free_all>>;
+using Certificate = std::unique_ptr<X509, FreedBy<X509_free>>;
+using Extension = std::unique_ptr<X509_EXTENSION, FreedBy<X509_EXTENSION_free>>;
 
 Key read_key(std::string_view pem) {
   const Bio bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
@@ -41,8 +36,8 @@ bool add_extension(X509* certificate, X509* issuer, int nid, const std::string& 
 }
 
 bool add_extension(X509* certificate, const CertificateExtension& given) {
-  const std::unique_ptr<ASN1_OBJECT, Deleter<ASN1_OBJECT_free>> oid(OBJ_txt2obj(given.oid.c_str(), 1));
-  const std::unique_ptr<ASN1_OCTET_STRING, Deleter<ASN1_OCTET_STRING_free>> value(ASN1_OCTET_STRING_new());
+  const std::unique_ptr<ASN1_OBJECT, FreedBy<ASN1_OBJECT_free>> oid(OBJ_txt2obj(given.oid.c_str(), 1));
+  const std::unique_ptr<ASN1_OCTET_STRING, FreedBy<ASN1_OCTET_STRING_free>> value(ASN1_OCTET_STRING_new());
   if (oid == nullptr || value == nullptr ||
       ASN1_OCTET_STRING_set(value.get(), reinterpret_cast<const unsigned char*>(given.der.data()),
                             static_cast<int>(given.der.size())) != 1) {
@@ -70,7 +65,7 @@ bool fill(X509* certificate, X509* issuer, const CertificateOrder& order, EVP_PK
   if (RAND_bytes(serial.data(), serial.size()) != 1) return false;
   serial[0] &= 0x7f;  // positive
   serial[0] |= 0x40;
-  const std::unique_ptr<BIGNUM, Deleter<BN_free>> number(BN_bin2bn(serial.data(), serial.size(), nullptr));
+  const std::unique_ptr<BIGNUM, FreedBy<BN_free>> number(BN_bin2bn(serial.data(), serial.size(), nullptr));
   if (number == nullptr || BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) == nullptr)
     return false;
   X509_set_version(certificate, X509_VERSION_3);

@@ -19,6 +19,7 @@
 #include <memory>
 #include <span>
 
+#include "base/freed.h"
 #include "compat/openenclave/enclave/keys.h"
 #include "compat/openenclave/enclave/parts.h"
 #include "compat/openenclave/protocol.h"
@@ -26,28 +27,22 @@
 
 namespace {
 
+using coffer::FreedBy;
 using coffer::sdk::Bytes;
 
 constexpr std::string_view kLabel = "coffer openenclave p256 1";
 constexpr std::size_t kPointSize = 65;
 
-template <auto Function>
-struct FreeWith {
-  template <class T>
-  void operator()(T* object) const {
-    Function(object);
-  }
-};
-using Number = std::unique_ptr<BIGNUM, FreeWith<BN_clear_free>>;
-using Group = std::unique_ptr<EC_GROUP, FreeWith<EC_GROUP_free>>;
-using Point = std::unique_ptr<EC_POINT, FreeWith<EC_POINT_clear_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, FreeWith<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, FreeWith<OSSL_PARAM_free>>;
-using Context = std::unique_ptr<EVP_PKEY_CTX, FreeWith<EVP_PKEY_CTX_free>>;
-using Key = std::unique_ptr<EVP_PKEY, FreeWith<EVP_PKEY_free>>;
-using Request = std::unique_ptr<sgx_key_request_t, FreeWith<std::free>>;
-using Memory = std::unique_ptr<std::uint8_t, FreeWith<std::free>>;
-using Bio = std::unique_ptr<BIO, FreeWith<BIO_free>>;
+using Number = std::unique_ptr<BIGNUM, FreedBy<BN_clear_free>>;
+using Group = std::unique_ptr<EC_GROUP, FreedBy<EC_GROUP_free>>;
+using Point = std::unique_ptr<EC_POINT, FreedBy<EC_POINT_clear_free>>;
+using Builder = std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>>;
+using Parameters = std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>>;
+using Context = std::unique_ptr<EVP_PKEY_CTX, FreedBy<EVP_PKEY_CTX_free>>;
+using Key = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
+using Request = std::unique_ptr<sgx_key_request_t, FreedBy<std::free>>;
+using Memory = std::unique_ptr<std::uint8_t, FreedBy<std::free>>;
+using Bio = std::unique_ptr<BIO, FreedBy<BIO_free>>;
 
 Bytes bytes(const void* memory, std::size_t size) { return {static_cast<const std::byte*>(memory), size}; }
 

@@ -14,9 +14,9 @@
 namespace coffer::sgxsdk {
 namespace {
 
-using Point = std::unique_ptr<EC_POINT, Freed<EC_POINT_clear_free>>;
-using Scratch = std::unique_ptr<BN_CTX, Freed<BN_CTX_free>>;
-using Signature = std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>>;
+using Point = std::unique_ptr<EC_POINT, FreedBy<EC_POINT_clear_free>>;
+using Scratch = std::unique_ptr<BN_CTX, FreedBy<BN_CTX_free>>;
+using Signature = std::unique_ptr<ECDSA_SIG, FreedBy<ECDSA_SIG_free>>;
 using Hash = std::array<unsigned char, SHA256_DIGEST_LENGTH>;
 
 const EC_GROUP* curve() {
@@ -62,7 +62,7 @@ bool multiply_base(const BIGNUM* secret, sgx_ec256_public_t& key) {
 // A key for OpenSSL: of a point alone, or with its secret.
 Key key_of(const EC_POINT* point, const BIGNUM* secret) {
   std::array<unsigned char, 1 + 2 * SGX_ECP256_KEY_SIZE> octets{};
-  const std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  const std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
   bool good =
       builder != nullptr &&
       EC_POINT_point2oct(curve(), point, POINT_CONVERSION_UNCOMPRESSED, octets.data(), octets.size(), nullptr) ==
@@ -71,7 +71,7 @@ Key key_of(const EC_POINT* point, const BIGNUM* secret) {
       OSSL_PARAM_BLD_push_octet_string(builder.get(), OSSL_PKEY_PARAM_PUB_KEY, octets.data(), octets.size()) == 1;
   if (good && secret != nullptr) good = OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_PRIV_KEY, secret) == 1;
   if (!good) return nullptr;
-  const std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
+  const std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
   const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "EC", nullptr));
   EVP_PKEY* key = nullptr;
   if (parameters == nullptr || context == nullptr || EVP_PKEY_fromdata_init(context.get()) != 1 ||

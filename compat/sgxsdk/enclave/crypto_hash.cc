@@ -45,7 +45,7 @@ sgx_status_t digest_close(sgx_sha_state_handle_t handle) {
 }
 
 MacContext mac_begin(const char* kind, const char* parameter, const char* of, const void* key, std::size_t key_size) {
-  const std::unique_ptr<EVP_MAC, Freed<EVP_MAC_free>> mac(EVP_MAC_fetch(nullptr, kind, nullptr));
+  const std::unique_ptr<EVP_MAC, FreedBy<EVP_MAC_free>> mac(EVP_MAC_fetch(nullptr, kind, nullptr));
   MacContext context(mac == nullptr ? nullptr : EVP_MAC_CTX_new(mac.get()));
   const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(parameter, const_cast<char*>(of), 0),
                                    OSSL_PARAM_construct_end()};

@@ -21,7 +21,7 @@ struct Part {
 
 // Empty where OpenSSL refuses the numbers.
 Key key_of(std::initializer_list<Part> parts, int selection) {
-  const std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
+  const std::unique_ptr<OSSL_PARAM_BLD, FreedBy<OSSL_PARAM_BLD_free>> builder(OSSL_PARAM_BLD_new());
   if (builder == nullptr) return nullptr;
   std::array<Number, 8> numbers;
   std::size_t count = 0;
@@ -30,7 +30,7 @@ Key key_of(std::initializer_list<Part> parts, int selection) {
     if (number == nullptr || OSSL_PARAM_BLD_push_BN(builder.get(), part.name, number.get()) != 1) return nullptr;
     numbers[count++] = std::move(number);
   }
-  const std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
+  const std::unique_ptr<OSSL_PARAM, FreedBy<OSSL_PARAM_free>> parameters(OSSL_PARAM_BLD_to_param(builder.get()));
   const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
   EVP_PKEY* key = nullptr;
   if (parameters == nullptr || context == nullptr || EVP_PKEY_fromdata_init(context.get()) != 1 ||
@@ -189,7 +189,7 @@ sgx_status_t sgx_create_rsa_priv2_key(int mod_size, int exp_size, const unsigned
   const Number first = little_endian(p, half), second = little_endian(q, half);
   const Number exponent = little_endian(e, static_cast<std::size_t>(exp_size));
   const Number product(BN_secure_new()), totient(BN_secure_new()), inverse(BN_secure_new());
-  const std::unique_ptr<BN_CTX, Freed<BN_CTX_free>> scratch(BN_CTX_secure_new());
+  const std::unique_ptr<BN_CTX, coffer::FreedBy<BN_CTX_free>> scratch(BN_CTX_secure_new());
   if (first == nullptr || second == nullptr || exponent == nullptr || product == nullptr || totient == nullptr ||
       inverse == nullptr || scratch == nullptr) {
     return SGX_ERROR_OUT_OF_MEMORY;
